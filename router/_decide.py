@@ -1,0 +1,113 @@
+"""`decide` chooses among an image's candidates; the same arguments always give the same decision."""
+
+import math
+
+from router._decision import RoutingDecision
+from router._prediction import Candidate, Method, Prediction
+from router._request import Constraints, Host, Policy, PolicyName
+from router._scoring import fits, order_base, order_constrained, order_weighted
+from router.errors import RouterError
+
+MOST_FALLBACKS = 3
+_ORDER = {"weighted": order_weighted, "constrained": order_constrained}
+
+
+def decide(
+    prediction: Prediction, constraints: Constraints, host: Host = Host(), policy: Policy = Policy()
+) -> RoutingDecision:
+    """Choose the method and plan to convert an image with.
+
+    Raises:
+        RouterError: the prediction holds no candidate.
+    """
+    if not prediction.candidates:
+        raise RouterError("the prediction holds no candidate; predict with at least one method")
+    name: PolicyName = constraints.policy or policy.name
+    predicted = prediction.lane != "base"
+    order = _ORDER[name] if predicted else order_base
+    ranked = order(prediction, constraints, host, policy)
+    score, best = ranked[0]
+    reached = _probability_of_target(best, constraints) if predicted else best.quality
+    return RoutingDecision(
+        primary_method=best.method,
+        plan=best.plan,
+        fallback_methods=_other_methods(best, ranked),
+        confidence=min(score, 1.0) if name == "weighted" or not predicted else reached,
+        reasoning=_reasoning(best, prediction, constraints, name),
+        estimated_quality=best.quality,
+        estimated_seconds=best.seconds,
+        estimated_svg_bytes=best.svg_bytes,
+        predicted_qualities=_predicted_qualities(prediction, constraints) if predicted else {},
+        quality_confidence=reached,
+        prediction_seconds=prediction.prediction_seconds,
+        lane=prediction.lane,
+        colab_trained=predicted,
+        local_inference=predicted,
+        fallback_used=not predicted,
+        fallback_reason=prediction.fallback_reason,
+        export=prediction.export,
+        policy=name,
+        system_load=host.system_load,
+        resource_availability=host.resource_availability,
+        decided_at=host.now,
+    )
+
+
+def _other_methods(best: Candidate, ranked: list[tuple[float, Candidate]]) -> tuple[Method, ...]:
+    others = dict.fromkeys(c.method for _, c in ranked if c.method != best.method)
+    return tuple(others)[:MOST_FALLBACKS]
+
+
+def _predicted_qualities(prediction: Prediction, constraints: Constraints) -> dict[Method, float]:
+    """Return each method's best quality within the budgets, or of its fastest plan where none fits."""
+    qualities: dict[Method, float] = {}
+    for method in dict.fromkeys(c.method for c in prediction.candidates):
+        own = [c for c in prediction.candidates if c.method == method]
+        fitting = [c for c in own if fits(c, constraints)]
+        qualities[method] = max(c.quality for c in fitting) if fitting else min(own, key=lambda c: c.seconds).quality
+    return qualities
+
+
+def _probability_of_target(candidate: Candidate, constraints: Constraints) -> float:
+    """Return how likely the target is met, taking errors as Laplace-distributed (their mean absolute error is known)."""
+    if constraints.quality_target is None:
+        return max(0.0, 1.0 - candidate.quality_error)
+    gap = (candidate.quality - constraints.quality_target) / max(candidate.quality_error, 1e-6)
+    tail = 0.5 * math.exp(-min(abs(gap), 700.0))
+    return 1.0 - tail if gap >= 0 else tail
+
+
+def _reasoning(best: Candidate, prediction: Prediction, constraints: Constraints, policy: PolicyName) -> str:
+    """Return one sentence built from the numbers."""
+    if prediction.lane == "base":
+        why = prediction.fallback_reason or "no predictor serves"
+        by = "the forest" if prediction.base else "the rule table"
+        return (
+            f"fallback to base routing ({why}): {by} picks {best.method} at {best.plan.upscale}x, "
+            f"quality taken as {best.quality:.2f}, about {_time(best.seconds)}"
+        )
+    said = f"{best.method} at {best.plan.upscale}x is predicted to reach {best.quality:.3f}"
+    said += f" in {_time(best.seconds)} and {best.svg_bytes / 1000:.1f} kB"
+    return f"{said}: {_verdict(best, constraints, policy)} of {len(prediction.candidates)} candidates"
+
+
+def _verdict(best: Candidate, constraints: Constraints, policy: PolicyName) -> str:
+    if policy == "weighted":
+        return "the best weighted score"
+    limits = []
+    if constraints.time_budget is not None:
+        limits.append(_time(constraints.time_budget))
+    if constraints.svg_budget is not None:
+        limits.append(f"{constraints.svg_budget / 1000:.1f} kB")
+    within = f" within {' and '.join(limits)}" if limits else ""
+    if not fits(best, constraints):
+        return f"nothing fits{within}, so the nearest to it"
+    target = constraints.quality_target
+    if target is not None and best.quality >= target:
+        return f"the cheapest that meets {target:.3f}{within}"
+    missed = f" ({target:.3f} is out of reach)" if target is not None else ""
+    return f"the best quality{within}{missed}"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"

@@ -1,0 +1,101 @@
+"""Features are numbers computed from an image's pixels and bytes; no model is involved."""
+
+import math
+from collections.abc import Mapping
+
+import msgspec
+
+from router.errors import InvalidFeatures
+
+
+class Features(msgspec.Struct, frozen=True, kw_only=True):
+    """One image in numbers. `None` means "not measured": consumers put the training mean in its place.
+
+    Pixel statistics are taken at native resolution, on every n-th pixel of each axis where a side exceeds 512 px.
+    Colours are those of the image over its backdrop (see `router.pixels.backdrop`); luminance is BT.601, 0..255.
+    """
+
+    complexity_score: float | None = None
+    """0..1: how much there is to trace; the mean of edge density, entropy and colour count, each scaled to 0..1."""
+    unique_colors: float | None = None
+    """Distinct RGBA values among the visible pixels, >= 1."""
+    edge_density: float | None = None
+    """0..1: share of pixels whose Sobel gradient exceeds 32 luminance (or alpha) steps per pixel."""
+    aspect_ratio: float | None = None
+    """Width divided by height, > 0."""
+    file_size: float | None = None
+    """Bytes of the encoded image."""
+    image_area: float | None = None
+    """Width times height, pixels."""
+    color_variance: float | None = None
+    """0..1: mean variance of the colour channels, divided by its maximum 127.5^2."""
+    gradient_strength: float | None = None
+    """Mean Sobel gradient, luminance steps per pixel, over pixels that are not edges: shading, blur and noise."""
+    text_probability: float | None = None
+    """0..1: share of connected ink parts that look like a line of letters (similar height, common baseline)."""
+    geometric_score: float | None = None
+    """0..1: share of edge pixels whose direction is within 3 degrees of a multiple of 45."""
+    entropy: float | None = None
+    """Bits, 0..8: Shannon entropy of the luminance histogram."""
+    corner_density: float | None = None
+    """Corners (FAST-9, threshold 24) per 1,000 pixels."""
+    alpha_fraction: float | None = None
+    """0..1: share of pixels that are not fully opaque."""
+    soft_alpha_fraction: float | None = None
+    """0..1: share of pixels with alpha strictly between 8 and 247."""
+    soft_alpha_interior: float | None = None
+    """0..1: share of pixels of soft alpha whose neighbours are all soft too: shadows and glass, not anti-aliasing."""
+    palette_size: float | None = None
+    """Colours, at 4 bits a channel, that cover 95 % of the visible pixels, >= 1."""
+    flat_fraction: float | None = None
+    """0..1: share of pixels equal to their right and lower neighbours."""
+    edge_sharpness: float | None = None
+    """0..1: mean over edge pixels of the largest one-pixel step divided by the contrast within 2 px; 1 is aliased."""
+    noise_level: float | None = None
+    """Mean absolute Laplacian over pixels that are not edges, luminance steps: noise and compression artefacts."""
+    blockiness: float | None = None
+    """Mean step across 8 px block borders divided by the mean step elsewhere, 0..8; JPEG shows above 1."""
+    part_count: float | None = None
+    """Connected parts of equal colour (3 bits a channel) of at least 4 pixels."""
+    short_side: float | None = None
+    """The smaller of width and height, pixels."""
+
+    def __post_init__(self) -> None:
+        for name in FEATURE_NAMES:
+            value = getattr(self, name)
+            if value is not None and not math.isfinite(value):
+                raise InvalidFeatures(name, f"is {value}; give a finite number or leave it out")
+
+    def vector(self, names: tuple[str, ...] | None = None) -> list[float]:
+        """Return the features in order of `names` (all of them by default); NaN stands for "not measured"."""
+        return [math.nan if (v := getattr(self, n)) is None else float(v) for n in names or FEATURE_NAMES]
+
+
+FEATURE_NAMES: tuple[str, ...] = Features.__struct_fields__
+
+
+def features_from(values: Mapping[str, float]) -> Features:
+    """Build features from a caller's own measurements, by name in snake_case or camelCase.
+
+    Raises:
+        InvalidFeatures: an unknown name, a value that is no finite number, or nothing given at all.
+    """
+    if not values:
+        raise InvalidFeatures("(none)", f"give at least one of {', '.join(FEATURE_NAMES)}")
+    given = {}
+    for key, value in values.items():
+        name = _SNAKE.get(key, key)
+        if name not in FEATURE_NAMES:
+            raise InvalidFeatures(key, f"is unknown; known are {', '.join(FEATURE_NAMES)}")
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise InvalidFeatures(key, f"is {value!r}; give a number")
+        given[name] = float(value)
+    return Features(**given)
+
+
+def _camel(name: str) -> str:
+    head, *tail = name.split("_")
+    return head + "".join(map(str.capitalize, tail))
+
+
+_SNAKE = {_camel(name): name for name in FEATURE_NAMES}

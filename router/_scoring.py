@@ -1,0 +1,114 @@
+"""Scoring puts candidates in order, best first; one function per policy, and one for base routing."""
+
+from router._prediction import Candidate, Method, Prediction, base_cell
+from router._request import Constraints, Host, Policy
+from router._rules import COSTLY_TIER, METHOD_TIER, rule_order
+
+PREFERRED, AVOIDED, OVERLOADED = 1.15, 0.85, 0.7
+LATE_RELIABILITY = 0.8
+NOT_CHOSEN = 0.7  # how much the forest's confidence counts for methods it did not choose
+RULE_CONFIDENCE = 0.5  # stands in for the forest's confidence when only the rule table is left
+MOST_QUALITY_CREDIT = 1.2
+LEAST_TIME_CREDIT = 0.1
+
+
+def fits(candidate: Candidate, constraints: Constraints) -> bool:
+    """Tell whether a candidate keeps the budgets even at its upper bounds."""
+    budget, size = constraints.time_budget, constraints.svg_budget
+    return (budget is None or candidate.seconds_high <= budget) and (size is None or candidate.svg_bytes_high <= size)
+
+
+def factor(method: Method, constraints: Constraints, host: Host, policy: Policy) -> float:
+    """Return what preferences and the host's load multiply a method's score by."""
+    value = PREFERRED if method in constraints.preferred else AVOIDED if method in constraints.avoided else 1.0
+    if host.system_load > policy.high_load and METHOD_TIER[method] >= COSTLY_TIER:
+        value *= OVERLOADED
+    return value
+
+
+def base_probabilities(prediction: Prediction, constraints: Constraints) -> dict[Method, float]:
+    """Return what base routing thinks of each method for this request: the forest's word, else the rule table's."""
+    if prediction.base:
+        cell = base_cell(constraints.quality_target, constraints.time_budget)
+        return {method: row[cell] for method, row in prediction.base.items()}
+    order = rule_order(constraints.time_budget)
+    return {method: RULE_CONFIDENCE * 0.5**rank for rank, method in enumerate(order)}
+
+
+def weighted_score(
+    candidate: Candidate, base: dict[Method, float], late: bool, constraints: Constraints, policy: Policy
+) -> float:
+    """Return the design's weighted sum for one candidate, before preferences."""
+    confidence = max(base.values(), default=RULE_CONFIDENCE)
+    chosen = base.get(candidate.method, 0.0) >= confidence
+    reliability = LATE_RELIABILITY if late else 1.0
+    quality = min(candidate.quality / (constraints.quality_target or 1.0), MOST_QUALITY_CREDIT) * reliability
+    time = _credit(constraints.time_budget, candidate.seconds)
+    score = (
+        policy.base_weight * (1.0 if chosen else NOT_CHOSEN) * confidence
+        + policy.quality_weight * quality
+        + policy.time_weight * time
+    )
+    return score * _credit(constraints.svg_budget, candidate.svg_bytes)
+
+
+def order_weighted(
+    prediction: Prediction, constraints: Constraints, host: Host, policy: Policy
+) -> list[tuple[float, Candidate]]:
+    """Order by weighted score, then by less time, then by fewer bytes."""
+    base = base_probabilities(prediction, constraints)
+    scored = [
+        (
+            weighted_score(c, base, prediction.late, constraints, policy) * factor(c.method, constraints, host, policy),
+            c,
+        )
+        for c in prediction.candidates
+    ]
+    return sorted(scored, key=lambda sc: (-sc[0], sc[1].seconds, sc[1].svg_bytes))
+
+
+def order_constrained(
+    prediction: Prediction, constraints: Constraints, host: Host, policy: Policy
+) -> list[tuple[float, Candidate]]:
+    """Order: cheapest that should meet the target within budget; else best quality within budget; else fastest.
+
+    Preferences and load act inside each group, never across: a preferred method does not break a budget.
+    """
+    target = constraints.quality_target
+
+    def key(candidate: Candidate) -> tuple[float, ...]:
+        weight = factor(candidate.method, constraints, host, policy)
+        if not fits(candidate, constraints):
+            return (2, _overrun(candidate, constraints) / weight, candidate.seconds)
+        if target is not None and candidate.quality - policy.caution * candidate.quality_error >= target:
+            return (0, candidate.seconds / weight, candidate.svg_bytes)
+        return (1, -candidate.quality * weight, candidate.seconds)
+
+    return [(c.quality, c) for c in sorted(prediction.candidates, key=key)]
+
+
+def order_base(
+    prediction: Prediction, constraints: Constraints, host: Host, policy: Policy
+) -> list[tuple[float, Candidate]]:
+    """Order by base routing alone: the likeliest method first, within it the finest plan that fits the budgets."""
+    base = base_probabilities(prediction, constraints)
+
+    def key(candidate: Candidate) -> tuple[float, ...]:
+        weight = base.get(candidate.method, 0.0) * factor(candidate.method, constraints, host, policy)
+        if not fits(candidate, constraints):
+            return (1, _overrun(candidate, constraints), -weight)
+        return (0, -weight, -candidate.seconds)
+
+    return [(base.get(c.method, 0.0), c) for c in sorted(prediction.candidates, key=key)]
+
+
+def _credit(budget: float | None, spent: float) -> float:
+    return 1.0 if budget is None else min(max(budget / max(spent, 1e-9), LEAST_TIME_CREDIT), 1.0)
+
+
+def _overrun(candidate: Candidate, constraints: Constraints) -> float:
+    """Return how many times the tighter budget a candidate is expected to take."""
+    return max(
+        candidate.seconds_high / (constraints.time_budget or float("inf")),
+        candidate.svg_bytes_high / (constraints.svg_budget or float("inf")),
+    )
