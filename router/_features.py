@@ -55,8 +55,8 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     """Mean absolute Laplacian over pixels that are not edges, luminance steps: noise and compression artefacts."""
     blockiness: float | None = None
     """Mean step across 8 px block borders divided by the mean step elsewhere, 0..8; JPEG shows above 1."""
-    part_count: float | None = None
-    """Connected parts of equal colour (3 bits a channel) of at least 4 pixels."""
+    part_density: float | None = None
+    """Per 1,000 pixels: those whose colour (3 bits a channel) differs to the left and above; grows with the part count."""
     short_side: float | None = None
     """The smaller of width and height, pixels."""
 

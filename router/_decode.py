@@ -1,0 +1,91 @@
+"""Encoded bytes become RGBA pixels; limits are checked on the header, before a single pixel is decoded."""
+
+import io
+import struct
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+
+from router.errors import DamagedImage, ImageTooLarge, NotAnImage
+
+Pixels = NDArray[np.uint8]
+"""[height, width, 4]: RGBA, straight alpha, at least 1 x 1."""
+
+MAX_BYTES = 32 * 2**20
+MAX_PIXELS = 64 * 2**20
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+# 16-bit greyscale: Pillow keeps the full range in these modes and clips, where it should scale, when it converts.
+_DEEP_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+
+# Our own limit is checked before decoding; Pillow's warning at a lower one would only be noise.
+Image.MAX_IMAGE_PIXELS = None
+ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+# What Pillow's decoders raise on hostile bytes.
+_PILLOW_FAULTS = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    MemoryError,
+    EOFError,
+    RuntimeError,
+    struct.error,
+)
+
+
+def decode(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> Pixels:
+    """Return the image's pixels as RGBA, upright (EXIF), the first frame where there are several.
+
+    Raises:
+        NotAnImage: none of PNG, JPEG, WebP, GIF, BMP, TIFF.
+        ImageTooLarge: more bytes or pixels than allowed.
+        DamagedImage: the header reads, the pixels do not.
+    """
+    if len(data) > max_bytes:
+        raise ImageTooLarge(len(data), max_bytes, "bytes")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata do not concern the caller
+        image = _open(data)
+        width, height = image.size
+        if width * height > max_pixels:
+            raise ImageTooLarge(width * height, max_pixels, "pixels")
+        if width < 1 or height < 1:
+            raise DamagedImage(f"its header says {width} x {height} pixels")
+        return _rgba(image)
+
+
+def _open(data: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data), formats=_FORMATS)
+    except UnidentifiedImageError as exc:
+        raise NotAnImage(len(data)) from exc
+    except _PILLOW_FAULTS as exc:
+        raise DamagedImage(_first_line(exc)) from exc
+
+
+def _rgba(image: Image.Image) -> Pixels:
+    try:
+        image.load()
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode in _DEEP_GREY:
+            upright = _eight_bit_grey(upright)
+        elif upright.mode == "F":
+            upright = upright.convert("L")
+        return np.array(upright.convert("RGBA"), dtype=np.uint8)
+    except _PILLOW_FAULTS as exc:
+        raise DamagedImage(_first_line(exc)) from exc
+
+
+def _eight_bit_grey(image: Image.Image) -> Image.Image:
+    deep = np.clip(np.asarray(image, dtype=np.int64), 0, 65535)
+    return Image.fromarray((deep >> 8).astype(np.uint8))
+
+
+def _first_line(exc: BaseException) -> str:
+    return (str(exc).splitlines() or [type(exc).__name__])[0][:120]
