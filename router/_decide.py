@@ -5,7 +5,7 @@ import math
 from router._decision import RoutingDecision
 from router._prediction import Candidate, Method, Prediction
 from router._request import Constraints, Host, Policy, PolicyName
-from router._scoring import fits, order_base, order_constrained, order_weighted
+from router._scoring import fits, meets, order_base, order_constrained, order_weighted
 from router.errors import RouterError
 
 MOST_FALLBACKS = 3
@@ -33,7 +33,7 @@ def decide(
         plan=best.plan,
         fallback_methods=_other_methods(best, ranked),
         confidence=min(score, 1.0) if name == "weighted" or not predicted else reached,
-        reasoning=_reasoning(best, prediction, constraints, name),
+        reasoning=_reasoning(best, prediction, constraints, name, policy),
         estimated_quality=best.quality,
         estimated_seconds=best.seconds,
         estimated_svg_bytes=best.svg_bytes,
@@ -69,7 +69,7 @@ def _predicted_qualities(prediction: Prediction, constraints: Constraints) -> di
 
 
 def _probability_of_target(candidate: Candidate, constraints: Constraints) -> float:
-    """Return how likely the target is met, taking errors as Laplace-distributed (their mean absolute error is known)."""
+    """Return how likely the target is met; errors are taken as Laplace-distributed about their known mean."""
     if constraints.quality_target is None:
         return max(0.0, 1.0 - candidate.quality_error)
     gap = (candidate.quality - constraints.quality_target) / max(candidate.quality_error, 1e-6)
@@ -77,7 +77,9 @@ def _probability_of_target(candidate: Candidate, constraints: Constraints) -> fl
     return 1.0 - tail if gap >= 0 else tail
 
 
-def _reasoning(best: Candidate, prediction: Prediction, constraints: Constraints, policy: PolicyName) -> str:
+def _reasoning(
+    best: Candidate, prediction: Prediction, constraints: Constraints, name: PolicyName, policy: Policy
+) -> str:
     """Return one sentence built from the numbers."""
     if prediction.lane == "base":
         why = prediction.fallback_reason or "no predictor serves"
@@ -88,12 +90,11 @@ def _reasoning(best: Candidate, prediction: Prediction, constraints: Constraints
         )
     said = f"{best.method} at {best.plan.upscale}x is predicted to reach {best.quality:.3f}"
     said += f" in {_time(best.seconds)} and {best.svg_bytes / 1000:.1f} kB"
-    return f"{said}: {_verdict(best, constraints, policy)} of {len(prediction.candidates)} candidates"
+    verdict = "the best weighted score" if name == "weighted" else _verdict(best, constraints, policy)
+    return f"{said}: {verdict} of {len(prediction.candidates)} candidates"
 
 
-def _verdict(best: Candidate, constraints: Constraints, policy: PolicyName) -> str:
-    if policy == "weighted":
-        return "the best weighted score"
+def _verdict(best: Candidate, constraints: Constraints, policy: Policy) -> str:
     limits = []
     if constraints.time_budget is not None:
         limits.append(_time(constraints.time_budget))
@@ -103,10 +104,11 @@ def _verdict(best: Candidate, constraints: Constraints, policy: PolicyName) -> s
     if not fits(best, constraints):
         return f"nothing fits{within}, so the nearest to it"
     target = constraints.quality_target
-    if target is not None and best.quality >= target:
+    if target is None:
+        return f"the best quality{within}"
+    if meets(best, constraints, policy):
         return f"the cheapest that meets {target:.3f}{within}"
-    missed = f" ({target:.3f} is out of reach)" if target is not None else ""
-    return f"the best quality{within}{missed}"
+    return f"the best quality{within} ({target:.3f} is {'not certain' if best.quality >= target else 'out of reach'})"
 
 
 def _time(seconds: float) -> str:

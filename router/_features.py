@@ -56,7 +56,7 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     blockiness: float | None = None
     """Mean step across 8 px block borders divided by the mean step elsewhere, 0..8; JPEG shows above 1."""
     part_density: float | None = None
-    """Per 1,000 pixels: those whose colour (3 bits a channel) differs to the left and above; grows with the part count."""
+    """Pixels per 1,000 whose colour (3 bits a channel) differs to the left and above; grows with the part count."""
     short_side: float | None = None
     """The smaller of width and height, pixels."""
 
@@ -65,6 +65,8 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
             value = getattr(self, name)
             if value is not None and not math.isfinite(value):
                 raise InvalidFeatures(name, f"is {value}; give a finite number or leave it out")
+            if value is not None and value < 0:
+                raise InvalidFeatures(name, f"is {value}; no feature is below 0")
 
     def vector(self, names: tuple[str, ...] | None = None) -> list[float]:
         """Return the features in order of `names` (all of them by default); NaN stands for "not measured"."""
@@ -89,7 +91,10 @@ def features_from(values: Mapping[str, float]) -> Features:
             raise InvalidFeatures(key, f"is unknown; known are {', '.join(FEATURE_NAMES)}")
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise InvalidFeatures(key, f"is {value!r}; give a number")
-        given[name] = float(value)
+        try:
+            given[name] = float(value)
+        except OverflowError as exc:
+            raise InvalidFeatures(key, "is an integer too large to use; give a smaller number") from exc
     return Features(**given)
 
 

@@ -25,7 +25,7 @@ PLAN_BOUNDS: dict[str, tuple[float, float]] = {
 }
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True):
     """Preprocessing and VTracer parameters of one conversion.
 
     Preprocessing: `upscale` enlarges each side that many times (cubic, premultiplied); `matte` says how alpha is
@@ -33,7 +33,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     one half, over bled colours; `bands`: soft alpha is traced in translucent layers); `palette` reduces the image to
     that many colours (0: off); `denoise` is the strength of the edge-preserving filter (0: off).
 
-    The rest are VTracer's own parameters under its own names. Angles are degrees.
+    The rest are VTracer's own parameters under its own names. Angles are degrees. Plans compare field by field, so that
+    ties between candidates break the same way whatever their order.
 
     Raises:
         InvalidPlan: a parameter lies outside `PLAN_BOUNDS`.

@@ -1,7 +1,7 @@
 """What the caller wants (constraints), how the host is (host) and how to weigh it (policy)."""
 
 import math
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -33,9 +33,9 @@ class Constraints(msgspec.Struct, frozen=True, kw_only=True):
             raise InvalidConstraint("quality_target", self.quality_target, "a number above 0 and up to 1")
         if self.time_budget is not None and not (self.time_budget > 0 and math.isfinite(self.time_budget)):
             raise InvalidConstraint("time_budget", self.time_budget, "seconds above 0")
-        if self.svg_budget is not None and self.svg_budget <= 0:
+        if self.svg_budget is not None and not self.svg_budget > 0:
             raise InvalidConstraint("svg_budget", self.svg_budget, "bytes above 0")
-        if self.policy not in (None, "weighted", "constrained"):
+        if self.policy not in (None, *get_args(PolicyName)):
             raise InvalidConstraint("policy", self.policy, "weighted or constrained")
         for name in ("preferred", "avoided"):
             if unknown := sorted(set(getattr(self, name)) - set(METHODS)):
@@ -59,7 +59,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     believes that it meets it; fitted on the validation families by `vecroute evaluate`.
 
     Raises:
-        InvalidConstraint: weights that do not sum to 1 or are negative.
+        InvalidConstraint: weights that do not sum to 1 or are negative, an unknown name, a negative caution.
     """
 
     name: PolicyName = "constrained"
@@ -71,5 +71,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         weights = (self.base_weight, self.quality_weight, self.time_weight)
-        if min(weights) < 0 or abs(sum(weights) - 1) > 1e-6:
+        if min(weights) < 0 or not abs(sum(weights) - 1) <= 1e-6:
             raise InvalidConstraint("weights", weights, "three numbers of at least 0 that sum to 1")
+        if self.name not in get_args(PolicyName):
+            raise InvalidConstraint("policy", self.name, "weighted or constrained")
+        if not 0 <= self.caution < math.inf:
+            raise InvalidConstraint("caution", self.caution, "a number of at least 0")

@@ -1,5 +1,6 @@
 """Scoring puts candidates in order, best first; one function per policy, and one for base routing."""
 
+from router._plan import Plan
 from router._prediction import Candidate, Method, Prediction, base_cell
 from router._request import Constraints, Host, Policy
 from router._rules import COSTLY_TIER, METHOD_TIER, rule_order
@@ -16,6 +17,12 @@ def fits(candidate: Candidate, constraints: Constraints) -> bool:
     """Tell whether a candidate keeps the budgets even at its upper bounds."""
     budget, size = constraints.time_budget, constraints.svg_budget
     return (budget is None or candidate.seconds_high <= budget) and (size is None or candidate.svg_bytes_high <= size)
+
+
+def meets(candidate: Candidate, constraints: Constraints, policy: Policy) -> bool:
+    """Tell whether a candidate is believed to reach the quality target; without a target none needs to."""
+    target = constraints.quality_target
+    return target is not None and candidate.quality - policy.caution * candidate.quality_error >= target
 
 
 def factor(method: Method, constraints: Constraints, host: Host, policy: Policy) -> float:
@@ -55,7 +62,7 @@ def weighted_score(
 def order_weighted(
     prediction: Prediction, constraints: Constraints, host: Host, policy: Policy
 ) -> list[tuple[float, Candidate]]:
-    """Order by weighted score, then by less time, then by fewer bytes."""
+    """Order by weighted score; ties go to less time, then to fewer bytes."""
     base = base_probabilities(prediction, constraints)
     scored = [
         (
@@ -64,7 +71,7 @@ def order_weighted(
         )
         for c in prediction.candidates
     ]
-    return sorted(scored, key=lambda sc: (-sc[0], sc[1].seconds, sc[1].svg_bytes))
+    return sorted(scored, key=lambda sc: (-sc[0], sc[1].seconds, *_tie_break(sc[1])))
 
 
 def order_constrained(
@@ -74,15 +81,15 @@ def order_constrained(
 
     Preferences and load act inside each group, never across: a preferred method does not break a budget.
     """
-    target = constraints.quality_target
 
-    def key(candidate: Candidate) -> tuple[float, ...]:
+    def key(candidate: Candidate) -> tuple[float | Plan, ...]:
         weight = factor(candidate.method, constraints, host, policy)
+        last = _tie_break(candidate)
         if not fits(candidate, constraints):
-            return (2, _overrun(candidate, constraints) / weight, candidate.seconds)
-        if target is not None and candidate.quality - policy.caution * candidate.quality_error >= target:
-            return (0, candidate.seconds / weight, candidate.svg_bytes)
-        return (1, -candidate.quality * weight, candidate.seconds)
+            return (2, _overrun(candidate, constraints) / weight, candidate.seconds, *last)
+        if meets(candidate, constraints, policy):
+            return (0, candidate.seconds / weight, *last)
+        return (1, -candidate.quality * weight, candidate.seconds, *last)
 
     return [(c.quality, c) for c in sorted(prediction.candidates, key=key)]
 
@@ -93,17 +100,23 @@ def order_base(
     """Order by base routing alone: the likeliest method first, within it the finest plan that fits the budgets."""
     base = base_probabilities(prediction, constraints)
 
-    def key(candidate: Candidate) -> tuple[float, ...]:
+    def key(candidate: Candidate) -> tuple[float | Plan, ...]:
         weight = base.get(candidate.method, 0.0) * factor(candidate.method, constraints, host, policy)
+        last = _tie_break(candidate)
         if not fits(candidate, constraints):
-            return (1, _overrun(candidate, constraints), -weight)
-        return (0, -weight, -candidate.seconds)
+            return (1, _overrun(candidate, constraints), -weight, *last)
+        return (0, -weight, -candidate.seconds, *last)
 
     return [(base.get(c.method, 0.0), c) for c in sorted(prediction.candidates, key=key)]
 
 
 def _credit(budget: float | None, spent: float) -> float:
     return 1.0 if budget is None else min(max(budget / max(spent, 1e-9), LEAST_TIME_CREDIT), 1.0)
+
+
+def _tie_break(candidate: Candidate) -> tuple[float, int, Plan]:
+    """Return what decides between equals: bytes, then the cheaper method, then the plan itself."""
+    return (candidate.svg_bytes, METHOD_TIER[candidate.method], candidate.plan)
 
 
 def _overrun(candidate: Candidate, constraints: Constraints) -> float:
