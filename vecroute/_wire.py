@@ -1,0 +1,337 @@
+"""What travels: one frozen struct per request and reply, and the way from and to the router's values.
+
+Field names are snake_case here and camelCase on the wire. Requests refuse unknown fields; replies ignore them, so
+that a newer daemon can say more. `_interface` describes the same types in the interface language; a test compares.
+"""
+
+import math
+from typing import Final, Literal, cast
+
+import msgspec
+
+from router import (
+    Candidate,
+    Constraints,
+    ExportInfo,
+    Features,
+    Lane,
+    Method,
+    Plan,
+    PolicyName,
+    RoutingDecision,
+    features_from,
+)
+from router.errors import RouterError
+from vecroute.errors import InvalidValue, from_router
+
+HASH_BYTES: Final = 16
+
+
+class WirePlan(Plan, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """`router.Plan` in camelCase: the same fields, bounds and meaning. An unknown parameter would change the SVG."""
+
+    upscale: int = 1
+    matte: Literal["none", "binary", "bands"] = "binary"
+    palette: int = 0
+    denoise: int = 0
+    mode: Literal["polygon", "spline", "none"] = "polygon"
+    hierarchical: Literal["stacked", "cutout"] = "stacked"
+    colormode: Literal["color", "binary"] = "color"
+    color_precision: int = 6
+    filter_speckle: int = 4
+    layer_difference: int = 16
+    corner_threshold: int = 60
+    length_threshold: float = 4.0
+    max_iterations: int = 10
+    splice_threshold: int = 45
+    path_precision: int = 2
+
+
+class WireDecision(RoutingDecision, frozen=True, kw_only=True, rename="camel"):
+    """`router.RoutingDecision` with its plan in camelCase."""
+
+    plan: WirePlan
+
+
+class RouteRequest(
+    msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True
+):
+    """Ask for a decision about one image, given in exactly one of the first four ways."""
+
+    content: bytes | None = None
+    file_descriptor: int | None = None
+    hash: str | None = None
+    features: dict[str, float] | None = None
+    quality_target: float | None = None
+    time_budget: float | None = None
+    svg_budget: int | None = None
+    preferred_methods: tuple[str, ...] | None = None
+    avoided_methods: tuple[str, ...] | None = None
+    policy: str | None = None
+
+
+class RouteReply(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The decision, and the image's hash: in place of the image it serves as long as the daemon remembers it."""
+
+    decision: WireDecision
+    hash: str | None = None
+
+
+class PredictRequest(
+    msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True
+):
+    """Ask what one plan would give on one image, given in exactly one of the first four ways."""
+
+    method: str
+    plan: WirePlan
+    content: bytes | None = None
+    file_descriptor: int | None = None
+    hash: str | None = None
+    features: dict[str, float] | None = None
+
+
+class PredictReply(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What one plan is predicted to reach: quality 0..1 with its expected error, seconds, bytes of SVG."""
+
+    quality: float
+    quality_error: float
+    seconds: float
+    svg_bytes: float
+    lane: Lane
+    export: ExportInfo | None = None
+
+
+class ReportRequest(
+    msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True
+):
+    """Tell what a conversion really gave."""
+
+    method: str
+    quality: float
+    seconds: float
+    svg_bytes: int
+    hash: str | None = None
+    plan: WirePlan | None = None
+    predicted_quality: float | None = None
+
+
+class Empty(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """No parameters."""
+
+
+class CacheStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """How the cache of predictions does. `hits` and `misses` count since the start."""
+
+    hits: int = 0
+    misses: int = 0
+    entries: int = 0
+    capacity: int = 0
+
+
+class OutcomeStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What reported conversions gave. The means are over all reports since the start; None without any."""
+
+    count: int = 0
+    mean_quality: float | None = None
+    mean_absolute_error: float | None = None
+    mean_seconds: float | None = None
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The daemon in one value; counters count since the start."""
+
+    ready: bool
+    lane: Lane
+    export: ExportInfo | None
+    cache: CacheStatus
+    requests: int
+    uptime_seconds: float
+    version: str
+    pid: int
+    errors: int = 0
+    fallbacks: int = 0
+    outcomes: OutcomeStatus = OutcomeStatus()
+    models_directory: str = ""
+    export_problem: str | None = None
+    draining: bool = False
+    connections: int = 0
+    inflight: int = 0
+
+
+class StatusReply(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The answer to Status."""
+
+    status: Status
+
+
+class ReloadReply(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The export that serves after the reload; None: the built-in rules."""
+
+    export: ExportInfo | None = None
+
+
+class ServiceInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to org.varlink.service.GetInfo."""
+
+    vendor: str
+    product: str
+    version: str
+    url: str
+    interfaces: tuple[str, ...]
+
+
+class DescriptionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Ask for the text of one interface."""
+
+    interface: str
+
+
+class DescriptionReply(msgspec.Struct, frozen=True):
+    """The text of one interface."""
+
+    description: str
+
+
+# Every method of io.github.vecroute.Router: what goes in and what comes out.
+METHOD_TYPES: Final[dict[str, tuple[type[msgspec.Struct], type[msgspec.Struct]]]] = {
+    "Route": (RouteRequest, RouteReply),
+    "Predict": (PredictRequest, PredictReply),
+    "Report": (ReportRequest, Empty),
+    "Status": (Empty, StatusReply),
+    "Reload": (Empty, ReloadReply),
+}
+
+
+def decision_to_wire(decision: RoutingDecision) -> WireDecision:
+    """Return the decision as it travels.
+
+    Raises:
+        ValueError: a number in it is not finite: JSON would turn it into null.
+    """
+    numbers = (
+        decision.confidence
+        + decision.estimated_quality
+        + decision.estimated_seconds
+        + decision.estimated_svg_bytes
+        + decision.quality_confidence
+        + decision.prediction_seconds
+    )
+    if not math.isfinite(numbers + sum(decision.predicted_qualities.values())):
+        raise ValueError(f"a number in the decision for {decision.primary_method} is not finite; check the export")
+    return msgspec.convert(decision, WireDecision, from_attributes=True)
+
+
+def decision_from_wire(decision: WireDecision) -> RoutingDecision:
+    """Return the router's own value."""
+    return msgspec.convert(decision, RoutingDecision, from_attributes=True)
+
+
+def plan_to_wire(plan: Plan) -> WirePlan:
+    """Return the plan as it travels."""
+    return msgspec.convert(plan, WirePlan, from_attributes=True)
+
+
+def plan_from_wire(plan: Plan) -> Plan:
+    """Return the router's own value."""
+    return msgspec.convert(plan, Plan, from_attributes=True)
+
+
+def candidate_to_wire(candidate: Candidate, lane: Lane, export: ExportInfo | None) -> PredictReply:
+    """Return a candidate's numbers as the answer to Predict."""
+    return PredictReply(
+        quality=candidate.quality,
+        quality_error=candidate.quality_error,
+        seconds=candidate.seconds,
+        svg_bytes=candidate.svg_bytes,
+        lane=lane,
+        export=export,
+    )
+
+
+def request_constraints(request: RouteRequest) -> Constraints:
+    """Return what a request asks for as the router's value.
+
+    Raises:
+        InvalidValue: a value outside its range, an unknown method or policy.
+    """
+    return make_constraints(
+        request.quality_target,
+        request.time_budget,
+        request.svg_budget,
+        request.preferred_methods or (),
+        request.avoided_methods or (),
+        request.policy,
+    )
+
+
+_NO_CONSTRAINTS: Final = Constraints()
+
+
+def make_constraints(
+    quality_target: float | None,
+    time_budget: float | None,
+    svg_budget: int | None,
+    preferred: tuple[str, ...],
+    avoided: tuple[str, ...],
+    policy: str | None,
+) -> Constraints:
+    """Return the router's constraints; both ends check with this one function."""
+    given = (quality_target, time_budget, svg_budget, policy)
+    if given == (None, None, None, None) and not preferred and not avoided:
+        return _NO_CONSTRAINTS
+    try:  # the casts stand for the checks in Constraints itself
+        return Constraints(
+            quality_target=quality_target,
+            time_budget=time_budget,
+            svg_budget=svg_budget,
+            preferred=frozenset(cast("tuple[Method, ...]", preferred)),
+            avoided=frozenset(cast("tuple[Method, ...]", avoided)),
+            policy=cast("PolicyName | None", policy),
+        )
+    except RouterError as exc:
+        raise from_router(exc) from exc
+
+
+def request_hash(text: str) -> bytes:
+    """Return a hash in hex as bytes.
+
+    Raises:
+        InvalidValue: it is not 32 hexadecimal digits.
+    """
+    try:
+        digest = bytes.fromhex(text)
+    except ValueError:
+        digest = b""
+    if len(digest) != HASH_BYTES or len(text) != 2 * HASH_BYTES:
+        raise InvalidValue("hash", f"hash is {text[:80]!r}; give 32 hexadecimal digits (BLAKE2b-128 of the image)")
+    return digest
+
+
+def request_features(values: dict[str, float]) -> Features:
+    """Return features measured by the caller as the router's value.
+
+    Raises:
+        InvalidValue: an unknown name, a value that is no finite number, or nothing given at all.
+    """
+    try:
+        return features_from(values)
+    except RouterError as exc:
+        raise from_router(exc) from exc
+
+
+def check_image_given(request: RouteRequest | PredictRequest) -> None:
+    """Make sure that exactly one way of giving the image was used.
+
+    Raises:
+        InvalidValue: none, or more than one.
+    """
+    ways = {
+        "content": request.content,
+        "fileDescriptor": request.file_descriptor,
+        "hash": request.hash,
+        "features": request.features,
+    }
+    given = [name for name, value in ways.items() if value is not None]
+    if len(given) != 1:
+        said = " and ".join(given) or "no image"
+        raise InvalidValue(given[1] if given else "content", f"{said} given; give exactly one of {', '.join(ways)}")
