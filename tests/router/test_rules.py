@@ -1,0 +1,44 @@
+"""The fixed tables answer for every method, whatever is known of the image."""
+
+import pytest
+
+from router import METHODS, Features, Plan, base_candidate
+from router._prediction import BASE_QUALITY
+from router._rules import METHOD_TIER, rule_order
+
+
+@pytest.mark.parametrize(
+    ("budget", "first"),
+    [
+        pytest.param(0.01, "performance", id="tight"),
+        pytest.param(0.03, "performance", id="just tight"),
+        pytest.param(0.031, "feature_mapping", id="some time"),
+        pytest.param(None, "feature_mapping", id="all the time"),
+    ],
+)
+def test_rule_order(budget: float | None, first: str) -> None:
+    assert rule_order(budget)[0] == first
+
+
+@pytest.mark.parametrize("budget", [0.001, 0.1, None])
+def test_rule_order_names_every_method_once(budget: float | None) -> None:
+    assert sorted(rule_order(budget)) == sorted(METHODS)
+
+
+def test_every_method_has_a_tier() -> None:
+    assert set(METHOD_TIER) == set(METHODS)
+
+
+def test_base_candidate_promises_little_and_bounds_more_than_it_expects() -> None:
+    made = base_candidate("performance", Plan(), Features(image_area=10_000))
+    assert made.quality == BASE_QUALITY == 0.85
+    assert 0 < made.seconds < made.seconds_high
+    assert 0 < made.svg_bytes < made.svg_bytes_high
+
+
+def test_base_candidate_grows_with_area_and_upscale() -> None:
+    def seconds(area: float | None, upscale: int) -> float:
+        return base_candidate("regression", Plan(upscale=upscale), Features(image_area=area)).seconds
+
+    assert seconds(10_000, 1) < seconds(20_000, 1) < seconds(20_000, 2) < seconds(20_000, 3)
+    assert seconds(None, 1) == seconds(65_536, 1)

@@ -1,0 +1,267 @@
+"""Each policy puts candidates in the order that its rule says."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from router import Candidate, Constraints, Host, Policy, Prediction
+from router._scoring import (
+    base_probabilities,
+    factor,
+    fits,
+    meets,
+    order_base,
+    order_constrained,
+    order_weighted,
+    weighted_score,
+)
+from tests.router.builders import FAST, FINE, LADDER, MIDDLE, candidate, forest, prediction
+
+BUSY, IDLE, POLICY = Host(system_load=0.81), Host(), Policy()
+NO_LIMITS = Constraints()
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        pytest.param({}, True, id="no budget"),
+        pytest.param({"time_budget": 0.2}, True, id="the upper bound just fits"),
+        pytest.param({"time_budget": 0.19}, False, id="expected time fits, its upper bound does not"),
+        pytest.param({"svg_budget": 2000}, True, id="bytes just fit"),
+        pytest.param({"svg_budget": 1999}, False, id="bytes do not fit"),
+        pytest.param({"time_budget": 1.0, "svg_budget": 10}, False, id="one of two"),
+    ],
+)
+def test_fits_counts_upper_bounds(limits: dict[str, Any], expected: bool) -> None:
+    made = candidate(seconds=0.1, svg_bytes=1000, margin=2.0)
+    assert fits(made, Constraints(**limits)) is expected
+
+
+@pytest.mark.parametrize(
+    ("target", "caution", "expected"),
+    [
+        pytest.param(None, 0.0, False, id="no target to meet"),
+        pytest.param(0.95, 0.0, True, id="just met"),
+        pytest.param(0.951, 0.0, False, id="missed"),
+        pytest.param(0.95, 1.0, False, id="met, but not by an expected error"),
+        pytest.param(0.93, 1.0, True, id="met by more than an expected error"),
+    ],
+)
+def test_meets_allows_for_the_predictors_own_error(target: float | None, caution: float, expected: bool) -> None:
+    made = candidate(quality=0.95, error=0.01)
+    assert meets(made, Constraints(quality_target=target), Policy(caution=caution)) is expected
+
+
+@pytest.mark.parametrize(
+    ("constraints", "host", "expected"),
+    [
+        pytest.param(NO_LIMITS, IDLE, 1.0, id="nothing said"),
+        pytest.param(Constraints(preferred=frozenset({"regression"})), IDLE, 1.15, id="preferred"),
+        pytest.param(Constraints(avoided=frozenset({"regression"})), IDLE, 0.85, id="avoided"),
+        pytest.param(Constraints(preferred=frozenset({"ppo"})), IDLE, 1.0, id="another is preferred"),
+        pytest.param(NO_LIMITS, Host(system_load=0.8), 1.0, id="load at the limit"),
+        pytest.param(NO_LIMITS, BUSY, 0.7, id="load above it"),
+        pytest.param(Constraints(preferred=frozenset({"regression"})), BUSY, 1.15 * 0.7, id="both"),
+    ],
+)
+def test_factor(constraints: Constraints, host: Host, expected: float) -> None:
+    assert factor("regression", constraints, host, POLICY) == pytest.approx(expected)
+
+
+def test_load_leaves_cheap_methods_alone() -> None:
+    assert [factor(m, NO_LIMITS, BUSY, POLICY) for m in ("performance", "feature_mapping")] == [1.0, 1.0]
+
+
+def test_base_probabilities_are_the_forests_for_the_cell_of_the_request() -> None:
+    rows = {"performance": tuple(i / 100 for i in range(16))}
+    made = prediction(FAST, base=rows)  # type: ignore[arg-type]
+    assert base_probabilities(made, NO_LIMITS) == {"performance": 0.15}
+    assert base_probabilities(made, Constraints(quality_target=0.95, time_budget=0.1)) == {"performance": 0.05}
+
+
+def test_base_probabilities_without_a_forest_follow_the_rule_table() -> None:
+    made = base_probabilities(prediction(FAST), Constraints(time_budget=0.02))
+    assert made == {"performance": 0.5, "feature_mapping": 0.25, "regression": 0.125, "ppo": 0.0625}
+
+
+# The design's formula, worked by hand: 0.3 * base + 0.5 * quality + 0.2 * time.
+@pytest.mark.parametrize(
+    ("made", "base", "late", "limits", "expected"),
+    [
+        pytest.param(
+            candidate("performance", 0.9), {"performance": 0.8}, False, {}, 0.3 * 0.8 + 0.5 * 0.9 + 0.2, id="chosen"
+        ),
+        pytest.param(
+            candidate("regression", 0.9),
+            {"performance": 0.8, "regression": 0.2},
+            False,
+            {},
+            0.3 * 0.7 * 0.8 + 0.5 * 0.9 + 0.2,
+            id="not chosen: 0.7 of the forest's confidence",
+        ),
+        pytest.param(
+            candidate("performance", 0.9),
+            {"performance": 0.8},
+            True,
+            {},
+            0.3 * 0.8 + 0.5 * 0.9 * 0.8 + 0.2,
+            id="late: quality counts 0.8",
+        ),
+        pytest.param(
+            candidate("performance", 0.9),
+            {"performance": 1.0},
+            False,
+            {"quality_target": 0.5},
+            0.3 + 0.5 * 1.2 + 0.2,
+            id="credit for quality ends at 1.2",
+        ),
+        pytest.param(
+            candidate("performance", 0.9, seconds=0.4),
+            {"performance": 1.0},
+            False,
+            {"time_budget": 0.2},
+            0.3 + 0.5 * 0.9 + 0.2 * 0.5,
+            id="twice the time: half the credit",
+        ),
+        pytest.param(
+            candidate("performance", 0.9, seconds=100.0),
+            {"performance": 1.0},
+            False,
+            {"time_budget": 0.2},
+            0.3 + 0.5 * 0.9 + 0.2 * 0.1,
+            id="credit for time ends at 0.1",
+        ),
+        pytest.param(
+            candidate("performance", 0.9, svg_bytes=2000),
+            {"performance": 1.0},
+            False,
+            {"svg_budget": 1000},
+            (0.3 + 0.5 * 0.9 + 0.2) * 0.5,
+            id="twice the bytes: half the score",
+        ),
+        pytest.param(candidate("performance", 0.9), {}, False, {}, 0.3 * 0.7 * 0.5 + 0.45 + 0.2, id="no base at all"),
+        pytest.param(
+            candidate("performance", 0.9, seconds=0.0),
+            {"performance": 1.0},
+            False,
+            {"time_budget": 0.2},
+            0.3 + 0.45 + 0.2,
+            id="no time at all divides by nothing",
+        ),
+    ],
+)
+def test_weighted_score(made: Candidate, base: Any, late: bool, limits: dict[str, Any], expected: float) -> None:
+    assert weighted_score(made, base, late, Constraints(**limits), POLICY) == pytest.approx(expected)
+
+
+def names(ranked: list[tuple[float, Candidate]]) -> list[str]:
+    """Return which of LADDER's candidates stand where."""
+    known = {FAST: "fast", MIDDLE: "middle", FINE: "fine"}
+    return [known[c] for _, c in ranked]
+
+
+@pytest.mark.parametrize(
+    ("constraints", "host", "expected"),
+    [
+        pytest.param({}, IDLE, "fine middle fast", id="no limits: best quality"),
+        pytest.param({"quality_target": 0.9}, IDLE, "fast middle fine", id="all meet it: cheapest first"),
+        pytest.param({"quality_target": 0.95}, IDLE, "middle fine fast", id="two meet it"),
+        pytest.param({"quality_target": 0.99}, IDLE, "fine middle fast", id="none meets it: best quality"),
+        pytest.param({"time_budget": 0.1}, IDLE, "middle fast fine", id="best within the time"),
+        pytest.param({"svg_budget": 4000}, IDLE, "fast middle fine", id="best within the bytes"),
+        pytest.param({"time_budget": 0.005}, IDLE, "fast middle fine", id="nothing fits: the fastest"),
+        pytest.param({"svg_budget": 100}, IDLE, "fast middle fine", id="nothing fits: the smallest"),
+        pytest.param(
+            {"quality_target": 0.97, "time_budget": 0.1}, IDLE, "middle fast fine", id="only a slow one meets"
+        ),
+        pytest.param({"quality_target": 0.95}, BUSY, "middle fine fast", id="load keeps the groups"),
+        pytest.param({}, BUSY, "middle fast fine", id="load: the costly one loses 30 %"),
+        pytest.param({"preferred": {"performance"}}, IDLE, "fast fine middle", id="preference within a group"),
+        pytest.param(
+            {"preferred": {"regression"}, "time_budget": 0.1},
+            IDLE,
+            "middle fast fine",
+            id="preference breaks no budget",
+        ),
+        pytest.param(
+            {"preferred": {"performance"}, "quality_target": 0.95}, IDLE, "middle fine fast", id="nor a target"
+        ),
+        pytest.param({"avoided": {"regression"}}, IDLE, "middle fast fine", id="avoided within a group"),
+        pytest.param(
+            {"avoided": {"feature_mapping", "performance"}, "time_budget": 0.005},
+            IDLE,
+            "fast middle fine",
+            id="avoided and nothing fits",
+        ),
+    ],
+)
+def test_order_constrained(constraints: dict[str, Any], host: Host, expected: str) -> None:
+    limits: dict[str, Any] = {k: frozenset(v) if isinstance(v, set) else v for k, v in constraints.items()}
+    ranked = order_constrained(prediction(*LADDER), Constraints(**limits), host, POLICY)
+    assert names(ranked) == expected.split()
+
+
+@pytest.mark.parametrize(
+    ("constraints", "base", "expected"),
+    [
+        pytest.param({}, {"regression": 0.6}, "fine", id="forest and quality agree"),
+        pytest.param({}, {"performance": 1.0}, "fast", id="a sure forest outweighs 8 points of quality"),
+        pytest.param({"time_budget": 0.01}, {"regression": 0.3}, "fast", id="time weighs"),
+        pytest.param({"svg_budget": 3000}, {"regression": 0.6}, "fast", id="bytes weigh"),
+        pytest.param({"preferred": frozenset({"feature_mapping"})}, {"regression": 0.3}, "middle", id="preferred"),
+        pytest.param({"avoided": frozenset({"regression"})}, {"regression": 0.3}, "middle", id="avoided"),
+    ],
+)
+def test_order_weighted(constraints: dict[str, Any], base: dict[str, float], expected: str) -> None:
+    made = prediction(*LADDER, base=forest(**base))
+    assert names(order_weighted(made, Constraints(**constraints), IDLE, POLICY))[0] == expected
+
+
+def test_order_weighted_under_load_avoids_the_costly() -> None:
+    made = prediction(*LADDER, base=forest(regression=0.6))
+    assert names(order_weighted(made, NO_LIMITS, BUSY, POLICY))[0] == "middle"
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        pytest.param(candidate(seconds=0.01), candidate(seconds=0.02), id="less time"),
+        pytest.param(candidate(svg_bytes=10), candidate(svg_bytes=20), id="fewer bytes"),
+        pytest.param(candidate(upscale=1), candidate(upscale=2), id="then the plan"),
+        pytest.param(candidate("feature_mapping"), candidate("regression"), id="then the cheaper method"),
+    ],
+)
+@pytest.mark.parametrize("order", [order_weighted, order_constrained])
+def test_ties_break_the_same_way_in_any_order(order: Any, left: Candidate, right: Candidate) -> None:
+    base = forest(performance=0.5)
+    for pair in ((left, right), (right, left)):
+        assert order(prediction(*pair, base=base), NO_LIMITS, IDLE, POLICY)[0][1] == left
+
+
+def test_order_base_takes_the_likeliest_method_and_its_finest_plan_that_fits() -> None:
+    quick, slow = candidate("regression", seconds=0.01), candidate("regression", seconds=0.2, upscale=3)
+    made = Prediction(candidates=(FAST, quick, slow), base=forest(regression=0.7, performance=0.2))
+    assert order_base(made, NO_LIMITS, IDLE, POLICY) == [(0.7, slow), (0.7, quick), (0.2, FAST)]
+    assert order_base(made, Constraints(time_budget=0.1), IDLE, POLICY)[0][1] == quick
+
+
+def test_order_base_when_nothing_fits_takes_the_nearest() -> None:
+    made = Prediction(candidates=(FINE, MIDDLE, FAST), base=forest(regression=0.7))
+    ranked = order_base(made, Constraints(time_budget=0.001), IDLE, POLICY)
+    assert names(ranked) == ["fast", "middle", "fine"]
+
+
+def test_order_base_listens_to_preferences_and_load() -> None:
+    made = Prediction(candidates=LADDER, base=forest(regression=0.4, feature_mapping=0.36))
+    assert names(order_base(made, NO_LIMITS, IDLE, POLICY))[0] == "fine"
+    assert names(order_base(made, Constraints(preferred=frozenset({"feature_mapping"})), IDLE, POLICY))[0] == "middle"
+    assert names(order_base(made, NO_LIMITS, BUSY, POLICY))[0] == "middle"
+
+
+def test_weights_are_the_policys() -> None:
+    only_time = Policy(base_weight=0.0, quality_weight=0.0, time_weight=1.0)
+    limits = Constraints(time_budget=0.02)
+    ranked = order_weighted(prediction(*LADDER), limits, IDLE, only_time)
+    assert names(ranked)[0] == "fast"
+    assert msgspec.structs.replace(only_time, name="weighted").time_weight == 1.0
