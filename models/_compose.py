@@ -1,0 +1,151 @@
+"""A predictor's inputs are composed as its manifest says, so an export may use other features without new code."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models._lanes import Array
+from models._manifest import (
+    FeaturesInput,
+    FlatInput,
+    HasThumbnailInput,
+    Input,
+    Parameter,
+    PlansInput,
+    ThumbnailInput,
+)
+from models.errors import PredictionFailed
+from router import Features, Method, Plan
+from router.pixels import Sample, thumbnail
+
+Candidates = Sequence[tuple[Method, Plan]]
+_Part = Callable[[Sample, Candidates], Array]
+
+# Callers may hand in any finite number. No image lies beyond this one, and float32 networks still compute with it.
+FARTHEST = 1e12
+
+
+class Composer:
+    """Turns a sample and candidates into the arrays of one run; what does not change is computed once, here."""
+
+    def __init__(self, inputs: Sequence[Input]) -> None:
+        self._parts: dict[str, _Part] = {one.name: _part(one) for one in inputs}
+
+    def compose(self, sample: Sample, candidates: Candidates) -> dict[str, Array]:
+        """Return one array per input, in the manifest's order.
+
+        Raises:
+            PredictionFailed: a plan holds a value for which the export has no code.
+        """
+        return {name: part(sample, candidates) for name, part in self._parts.items()}
+
+
+class FeatureRow:
+    """Features as numbers in a fixed order: missing ones filled, logarithms taken where named."""
+
+    def __init__(self, names: tuple[str, ...], log1p: tuple[str, ...], fill: Sequence[float] | None = None) -> None:
+        self._names = names
+        self._logs = np.array([name in log1p for name in names], dtype=bool)
+        self._fill = None if fill is None else np.array(fill, dtype=np.float64)
+
+    def __call__(self, features: Features) -> NDArray[np.float64]:
+        """Return the row; a missing feature without a fill value stays NaN."""
+        row = np.array(features.vector(self._names), dtype=np.float64)
+        if self._fill is not None:
+            row = np.where(np.isnan(row), self._fill, row)
+        if self._logs.any():
+            row[self._logs] = np.log1p(np.maximum(row[self._logs], 0.0))
+        return np.clip(row, -FARTHEST, FARTHEST)
+
+
+def _part(one: Input) -> _Part:
+    match one:
+        case FeaturesInput():
+            return _repeated(_features(one), one.repeat)
+        case ThumbnailInput():
+            return _repeated(_thumbnail(one), one.repeat)
+        case HasThumbnailInput():
+            return lambda sample, _: np.array([[sample.picture is not None]], dtype=np.float32)
+        case PlansInput():
+            return _plans(one)
+        case FlatInput():
+            return _flat(one)
+
+
+def _repeated(part: _Part, repeat: bool) -> _Part:
+    if not repeat:
+        return part
+    return lambda sample, candidates: np.repeat(part(sample, candidates), len(candidates), axis=0)
+
+
+def _features(one: FeaturesInput) -> _Part:
+    row = FeatureRow(one.names, one.log1p)
+    mean, std = np.array(one.mean), np.array(one.std)
+
+    def compose(sample: Sample, _: Candidates) -> Array:
+        standard = np.nan_to_num((row(sample.features) - mean) / std, nan=0.0)
+        return np.asarray(np.clip(standard, -FARTHEST, FARTHEST), dtype=np.float32)[np.newaxis]
+
+    return compose
+
+
+def _thumbnail(one: ThumbnailInput) -> _Part:
+    depth = len(one.channels)
+    shift = np.array(one.mean, dtype=np.float32).reshape(-1, 1, 1)
+    factor = (1.0 / np.array(one.std, dtype=np.float32)).reshape(-1, 1, 1)
+    nothing = np.zeros((1, depth, one.size, one.size), dtype=np.float32)
+
+    def compose(sample: Sample, _: Candidates) -> Array:
+        if sample.picture is None:
+            return nothing
+        small = thumbnail(sample.picture, one.size).astype(np.float32)
+        if one.channels == "rgb":
+            small = small[..., :3] + (255.0 - small[..., 3:])  # premultiplied, so this is the picture over white
+        planes = small.transpose(2, 0, 1) / np.float32(one.scale)
+        return np.ascontiguousarray((planes - shift) * factor, dtype=np.float32)[np.newaxis]
+
+    return compose
+
+
+def _plans(one: PlansInput) -> _Part:
+    columns = [_column(parameter) for parameter in one.parameters]
+
+    def compose(_: Sample, candidates: Candidates) -> Array:
+        rows = [[column(method, plan) for column in columns] for method, plan in candidates]
+        return np.array(rows, dtype=np.float32).reshape(len(candidates), len(columns))
+
+    return compose
+
+
+def _flat(one: FlatInput) -> _Part:
+    parts = [_part(part) for part in one.parts]
+
+    def compose(sample: Sample, candidates: Candidates) -> Array:
+        blocks = [part(sample, candidates) for part in parts]
+        whole = [np.broadcast_to(block, (len(candidates), block.shape[1])) for block in blocks]
+        return np.concatenate(whole, axis=1)
+
+    return compose
+
+
+def _column(parameter: Parameter) -> Callable[[Method, Plan], float]:
+    """Return what reads one plan parameter as a number."""
+    name, scale, codes = parameter.name, parameter.scale, parameter.codes
+
+    def read(method: Method, plan: Plan) -> Any:
+        return method if name == "method" else getattr(plan, name)
+
+    def code(method: Method, plan: Plan) -> float:
+        value = read(method, plan)
+        if codes is None or value not in codes:
+            raise PredictionFailed(f"the export has no code for {name} {value!r}")
+        return codes[value] / scale
+
+    if codes is not None:
+        return code
+    if parameter.log2:
+        return lambda method, plan: math.log2(max(read(method, plan), 2.0**-16)) / scale
+    return lambda method, plan: float(read(method, plan)) / scale

@@ -1,0 +1,137 @@
+"""The in-process router: the same exports and the same `decide` as the daemon, without one."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from models._export import Export
+from models._repository import DEFAULT_MODELS, load_newest
+from models.errors import PredictionError
+from router import (
+    Constraints,
+    Features,
+    Host,
+    Method,
+    Policy,
+    PolicyName,
+    Prediction,
+    RoutingDecision,
+    decide,
+    features_from,
+)
+from router.errors import ImageTooLarge
+from router.pixels import MAX_BYTES, Sample, sample
+
+Image = bytes | str | os.PathLike[str] | Features | Mapping[str, float]
+ASKED_FOR_BASE = "base routing was asked for"
+
+
+def clock_only() -> Host:
+    """Return a host of which only the time is known, so that the same image always gets the same decision."""
+    return Host(now=time.time())
+
+
+class HybridRouter:
+    """Routes images in this process, by the newest export under `models` that loads.
+
+    `models` is a directory of exports, by default the packaged one. `host` is asked once per decision; the default
+    does not watch the load, so decisions are repeatable. One router may be used from several threads.
+    """
+
+    def __init__(
+        self, models: Path | None = None, *, policy: Policy = Policy(), host: Callable[[], Host] = clock_only
+    ) -> None:
+        loaded = load_newest(models or DEFAULT_MODELS)
+        self.export: Export = loaded.export
+        self.problems: tuple[str, ...] = loaded.problems
+        self._policy, self._host = policy, host
+
+    def route(
+        self,
+        image: Image,
+        *,
+        quality_target: float | None = None,
+        time_budget: float | None = None,
+        svg_budget: int | None = None,
+        preferred: Iterable[Method] = (),
+        avoided: Iterable[Method] = (),
+        policy: PolicyName | None = None,
+    ) -> RoutingDecision:
+        """Decide how to convert an image, given as bytes, a path, or features measured by the caller.
+
+        Raises:
+            InvalidConstraint: a target, budget, preference or policy makes no sense.
+            InvalidFeatures: features given by the caller cannot be used.
+            InvalidImage: the bytes are no image, or too large a one.
+            OSError: the file cannot be read.
+        """
+        wanted = _constraints(quality_target, time_budget, svg_budget, preferred, avoided, policy)
+        return self._decide(self.predict(image), wanted)
+
+    def route_base(
+        self,
+        image: Image,
+        *,
+        quality_target: float | None = None,
+        time_budget: float | None = None,
+        svg_budget: int | None = None,
+        preferred: Iterable[Method] = (),
+        avoided: Iterable[Method] = (),
+        policy: PolicyName | None = None,
+    ) -> RoutingDecision:
+        """Decide as `route` does, by the forest alone."""
+        wanted = _constraints(quality_target, time_budget, svg_budget, preferred, avoided, policy)
+        return self._decide(self.export.predict_base(sample_from(image).features, ASKED_FOR_BASE), wanted)
+
+    def predict(self, image: Image) -> Prediction:
+        """Return what the models say about an image; base routing, with the reason, where the predictor fails."""
+        given = sample_from(image)
+        try:
+            return self.export.predict(given)
+        except PredictionError as exc:
+            return self.export.predict_base(given.features, str(exc))
+
+    def _decide(self, prediction: Prediction, constraints: Constraints) -> RoutingDecision:
+        decision = decide(prediction, constraints, self._host(), self._policy)
+        return msgspec.structs.replace(decision, cache="local")
+
+
+def sample_from(image: Image) -> Sample:
+    """Return the sample of an image given in any of the ways that `HybridRouter.route` takes.
+
+    Raises:
+        InvalidFeatures, InvalidImage, OSError: see `HybridRouter.route`.
+    """
+    if isinstance(image, Features):
+        return Sample(image)
+    if isinstance(image, Mapping):
+        return Sample(features_from(image))
+    return sample(image if isinstance(image, bytes) else _read(Path(image)))
+
+
+def _read(path: Path) -> bytes:
+    """Return a file's bytes; one that is too large is refused before it is read."""
+    if (size := path.stat().st_size) > MAX_BYTES:
+        raise ImageTooLarge(size, MAX_BYTES, "bytes")
+    return path.read_bytes()
+
+
+def _constraints(
+    quality_target: float | None,
+    time_budget: float | None,
+    svg_budget: int | None,
+    preferred: Iterable[Method],
+    avoided: Iterable[Method],
+    policy: PolicyName | None,
+) -> Constraints:
+    return Constraints(
+        quality_target=quality_target,
+        time_budget=time_budget,
+        svg_budget=svg_budget,
+        preferred=frozenset(preferred),
+        avoided=frozenset(avoided),
+        policy=policy,
+    )

@@ -1,0 +1,198 @@
+"""Loading an export: stage, build the lane, warm it, hold it against its golden samples."""
+
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from models._digest import digest_of
+from models._export import Export, Predictor
+from models._forest import Forest
+from models._lanes import LANES, RUNTIME_ERRORS, Array, PredictorLane, first_line
+from models._manifest import FOREST, GOLDEN, REGRESSOR, Manifest, with_inputs
+from models._methods import Roles, candidates
+from models._older import older_inputs
+from models._regressor import Regressor
+from models._staging import Staged, describe, staged
+from models.errors import (
+    ExportError,
+    ExportUnverified,
+    FileDamaged,
+    GoldenMismatch,
+    LaneFailed,
+    PredictionFailed,
+    RoleFailed,
+)
+from router import ExportInfo, Features
+from router.pixels import Sample
+
+# The built-in default, from which roles are taken that an export does not bring.
+DEFAULT_EXPORT = Path(__file__).parent / "exported" / "default"
+# TorchScript specialises during runs 1 and 2 (17 times slower); from the third on it is itself.
+WARM_RUNS = 3
+_ROLES = frozenset({FOREST, REGRESSOR})
+
+
+def load_export(
+    directory: Path,
+    *,
+    lanes: Sequence[str] = ("onnx", "torchscript"),
+    require_verified: bool = False,
+    staging: Path | None = None,
+    defaults: Path | None = DEFAULT_EXPORT,
+) -> Export:
+    """Load an export; the first of `lanes` that it has and that passes every check serves.
+
+    A lane that fails gives way to the next and is told in `problems`; with none left, the export serves base routing.
+    `staging` is the directory under which the private copy is made; roles that are missing come from `defaults`.
+
+    Raises:
+        GoldenMismatch: no lane serves, and one of them answered other values than the golden samples.
+        ExportError: the manifest or a file is missing, damaged or invalid, or the export is not verified but must be.
+    """
+    described = describe(directory)
+    with staged(described, staging) as copy:
+        if require_verified and copy.missing:
+            raise ExportUnverified(directory, copy.missing)
+        own, problems = _own_roles(copy)
+        roles, borrowed, unborrowed = _borrow(own, directory, defaults, staging)
+        predictor, failures = _serving(copy, lanes, roles)
+    if predictor is None and (mismatches := [f for f in failures if isinstance(f, GoldenMismatch)]):
+        raise mismatches[0]
+    return Export(
+        _info(copy),
+        roles,
+        predictor,
+        created=described.manifest.created_utc(),
+        degraded=predictor is None and bool(described.manifest.predictors()),
+        problems=[*(failure.reason for failure in failures), *problems, *unborrowed],
+        borrowed=borrowed,
+    )
+
+
+def builtin(*, staging: Path | None = None, defaults: Path | None = DEFAULT_EXPORT) -> Export:
+    """Return what serves without any export: base routing, by the default export's forest where it is there."""
+    roles, borrowed, problems = _borrow(Roles(), None, defaults, staging)
+    info = ExportInfo(name="builtin", version="1", digest=digest_of(b"builtin", borrowed))
+    return Export(info, roles, problems=problems, borrowed=borrowed)
+
+
+def _info(copy: Staged) -> ExportInfo:
+    manifest = copy.manifest
+    return ExportInfo(
+        name=manifest.name,
+        version=manifest.version,
+        digest=copy.digest,
+        verified=not copy.missing,
+        trained_on=manifest.trained_on,
+        metrics={name: value for name, value in manifest.metrics.items() if value is not None},
+    )
+
+
+def _own_roles(copy: Staged) -> tuple[Roles, list[str]]:
+    """Load the forest and the regressor that the export brings; one that fails is told and left out."""
+    manifest, problems = copy.manifest, []
+    forest = regressor = None
+    try:
+        if manifest.forest and (names := manifest.of_role(FOREST)):
+            forest = Forest(copy.root / names[0], manifest.forest)
+    except RUNTIME_ERRORS as exc:
+        problems.append(RoleFailed(copy.described.directory, FOREST, first_line(exc)).reason)
+    try:
+        if manifest.regressor and (names := manifest.of_role(REGRESSOR)):
+            regressor = Regressor(copy.root / names[0], manifest.regressor)
+    except RUNTIME_ERRORS as exc:
+        problems.append(RoleFailed(copy.described.directory, REGRESSOR, first_line(exc)).reason)
+    return Roles(forest=forest, regressor=regressor), problems
+
+
+def _borrow(
+    own: Roles, directory: Path | None, defaults: Path | None, staging: Path | None
+) -> tuple[Roles, dict[str, str], list[str]]:
+    """Return the roles with missing ones taken from the default export, whose they are, and what went wrong."""
+    missing = {role for role, model in ((FOREST, own.forest), (REGRESSOR, own.regressor)) if model is None}
+    if not missing or defaults is None or defaults == directory or not defaults.is_dir():
+        return own, {}, []
+    try:
+        with staged(describe(defaults), staging, _ROLES & missing) as copy:
+            theirs, problems = _own_roles(copy)
+    except ExportError as exc:
+        return own, {}, [f"the default export cannot help out: {exc.reason}"]
+    roles = Roles(forest=own.forest or theirs.forest, regressor=own.regressor or theirs.regressor)
+    lent = {FOREST: theirs.forest, REGRESSOR: theirs.regressor}
+    return roles, {role: copy.digest for role in sorted(missing) if lent[role]}, problems
+
+
+def _serving(copy: Staged, lanes: Sequence[str], roles: Roles) -> tuple[Predictor | None, list[LaneFailed]]:
+    """Return the first lane that passes every check, and why those before it did not."""
+    directory, files, failures = copy.described.directory, copy.manifest.predictors(), list[LaneFailed]()
+    golden = _golden(copy)
+    for lane in (lane for lane in lanes if lane in files):
+        try:
+            return _predictor(copy, lane, copy.root / files[lane], roles, golden), failures
+        except LaneFailed as exc:
+            failures.append(exc)
+        except ImportError as exc:
+            failures.append(LaneFailed(directory, lane, f"{exc}, install it or export another lane"))
+    if files and not failures:
+        failures.append(LaneFailed(directory, "/".join(files), f"the settings allow {', '.join(lanes) or 'none'}"))
+    return None, failures
+
+
+def _predictor(copy: Staged, lane: str, path: Path, roles: Roles, golden: Mapping[str, Array] | None) -> Predictor:
+    """Build a lane, warm it and hold it against the golden samples."""
+    directory = copy.described.directory
+    try:
+        built = LANES[lane](path)
+        manifest = _with_inputs(copy, built)
+        _check_names(built, manifest)
+        predictor = Predictor(built, manifest)
+        for _ in range(WARM_RUNS):
+            predictor.score(Sample(Features()), candidates(Features(), roles), None)
+        difference = 0.0 if golden is None else _difference(built, manifest, golden)
+    except PredictionFailed as exc:
+        raise LaneFailed(directory, lane, first_line(exc)) from exc
+    except RUNTIME_ERRORS as exc:
+        raise LaneFailed(directory, lane, first_line(exc)) from exc
+    # Written so that a difference that is no number fails too.
+    if not difference <= manifest.golden.tolerance:
+        raise GoldenMismatch(directory, lane, difference, manifest.golden.tolerance)
+    return predictor
+
+
+def _with_inputs(copy: Staged, lane: PredictorLane) -> Manifest:
+    """Return the manifest; that of an older notebook learns its inputs from the model."""
+    bare = copy.described.bare
+    return with_inputs(copy.manifest, older_inputs(bare, lane)) if bare else copy.manifest
+
+
+def _check_names(lane: PredictorLane, manifest: Manifest) -> None:
+    listed, taken = [one.name for one in manifest.inputs], list(lane.input_names)
+    # TorchScript takes its inputs by position; only ONNX keeps the names.
+    if len(listed) != len(taken) or (lane.name == "onnx" and set(listed) != set(taken)):
+        raise ValueError(f"it takes {', '.join(taken)}, the manifest lists {', '.join(listed)}")
+
+
+def _golden(copy: Staged) -> dict[str, Array] | None:
+    names = copy.manifest.of_role(GOLDEN)
+    if not names:
+        return None
+    try:
+        with np.load(copy.root / names[0], allow_pickle=False) as arrays:
+            golden = {key: np.asarray(arrays[key], dtype=np.float32) for key in arrays.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as exc:
+        raise FileDamaged(copy.described.directory, names[0], first_line(exc)) from exc
+    for key in ("out", *(f"in_{one.name}" for one in copy.manifest.inputs)):
+        if key not in golden:
+            raise FileDamaged(copy.described.directory, names[0], f"it holds no array {key}")
+    return golden
+
+
+def _difference(lane: PredictorLane, manifest: Manifest, golden: Mapping[str, Array]) -> float:
+    """Return the largest difference from the golden output, relative where that exceeds 1."""
+    expected = golden["out"]
+    output = lane.run({one.name: golden[f"in_{one.name}"] for one in manifest.inputs})
+    if output.shape != expected.shape:
+        raise ValueError(f"golden output has shape {expected.shape}, the model answers {output.shape}")
+    return float(np.max(np.abs(output - expected) / np.maximum(np.abs(expected), 1.0)))

@@ -1,0 +1,92 @@
+"""A repository is a directory of exports; the newest one that loads serves."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from models._export import Export
+from models._load import DEFAULT_EXPORT, builtin, load_export
+from models._manifest import MANIFEST_NAME
+from models._staging import describe
+from models.errors import ExportError
+
+# The exports that come with the package.
+DEFAULT_MODELS = Path(__file__).parent / "exported"
+
+
+class FoundExport(msgspec.Struct, frozen=True, kw_only=True):
+    """One export as its manifest tells it; `problem` is why it cannot serve, or empty."""
+
+    directory: Path
+    name: str
+    version: str = ""
+    created: datetime = datetime.min.replace(tzinfo=UTC)
+    problem: str = ""
+
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
+    """The export that serves, and one line for each newer one that does not."""
+
+    export: Export
+    directory: Path | None
+    problems: tuple[str, ...] = ()
+
+
+def find_exports(models: Path) -> list[FoundExport]:
+    """Return the exports under `models` and the one in it, newest first, then by name; broken ones come last."""
+    found = [_found(path) for path in _directories(models)]
+    return sorted(
+        found, key=lambda one: (bool(one.problem), -one.created.timestamp() if not one.problem else 0.0, one.name)
+    )
+
+
+def load_newest(
+    models: Path,
+    *,
+    lanes: Sequence[str] = ("onnx", "torchscript"),
+    require_verified: bool = False,
+    staging: Path | None = None,
+    defaults: Path | None = DEFAULT_EXPORT,
+) -> Loaded:
+    """Load the newest export that serves as it promises; else the newest that serves at all; else the built-in."""
+    problems, degraded = list[str](), list[Loaded]()
+    for found in find_exports(models):
+        try:
+            if found.problem:
+                problems.append(f"{found.directory}: {found.problem}")
+                continue
+            export = load_export(
+                found.directory, lanes=lanes, require_verified=require_verified, staging=staging, defaults=defaults
+            )
+        except ExportError as exc:
+            problems.append(str(exc))
+            continue
+        loaded = Loaded(export=export, directory=found.directory, problems=tuple(problems))
+        if not export.degraded:
+            return loaded
+        problems += [f"{found.directory}: {problem}" for problem in export.problems]
+        degraded.append(loaded)
+    if degraded:
+        return msgspec.structs.replace(degraded[0], problems=tuple(problems))
+    return Loaded(export=builtin(staging=staging, defaults=defaults), directory=None, problems=tuple(problems))
+
+
+def _directories(models: Path) -> list[Path]:
+    try:
+        below = [path for path in models.iterdir() if not path.name.startswith(".") and path.is_dir()]
+    except OSError:
+        # No such directory, or not ours to read: then it holds no export, and the built-in serves.
+        return []
+    return [path for path in (models, *sorted(below)) if (path / MANIFEST_NAME).exists()]
+
+
+def _found(directory: Path) -> FoundExport:
+    try:
+        manifest = describe(directory).manifest
+    except ExportError as exc:
+        return FoundExport(directory=directory, name=directory.name, problem=exc.reason)
+    return FoundExport(
+        directory=directory, name=manifest.name, version=manifest.version, created=manifest.created_utc()
+    )

@@ -1,0 +1,196 @@
+"""Files are loaded from our own copy, hashed while it is made, so nothing can change under the loader."""
+
+import os
+import shutil
+import stat
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from models._digest import copy_hashed, digest_of
+from models._manifest import (
+    FORMAT,
+    GOLDEN,
+    MANIFEST_NAME,
+    PREDICTOR,
+    Manifest,
+    UnknownFeatureName,
+    decode_manifest,
+)
+from models._older import Bare, bare_manifest, is_bare
+from models.errors import (
+    FileDamaged,
+    FileMissing,
+    ManifestInvalid,
+    ManifestMissing,
+    StagingFailed,
+    UnknownFeature,
+    UnknownFormat,
+)
+
+MAX_MANIFEST_BYTES = 4 << 20  # metrics per family take a few kilobytes; more than this is no manifest
+PREFIX = "staged-"
+# A copy lives for as long as one load, seconds; older ones were left by a process that was killed in between.
+STALE_SECONDS = 3600.0
+
+
+class Described(msgspec.Struct, frozen=True, kw_only=True):
+    """An export as its manifest tells it; `bare` holds what an older manifest said beyond that."""
+
+    directory: Path
+    manifest: Manifest
+    data: bytes
+    bare: Bare | None = None
+
+
+class Staged(msgspec.Struct, frozen=True, kw_only=True):
+    """An export whose files lie in `root`, copied and checked; `missing` says why it is unverified, or is empty."""
+
+    described: Described
+    root: Path
+    digest: str
+    missing: str
+
+    @property
+    def manifest(self) -> Manifest:
+        return self.described.manifest
+
+
+def default_staging() -> Path:
+    """Return where copies are made: systemd's directories of the service, else the user's cache directory."""
+    for variable in ("CACHE_DIRECTORY", "RUNTIME_DIRECTORY"):
+        if given := os.environ.get(variable):
+            return Path(given.split(":")[0])
+    if given := os.environ.get("XDG_CACHE_HOME"):
+        return Path(given) / "vecroute"
+    return Path("~/.cache").expanduser() / "vecroute"
+
+
+def describe(directory: Path) -> Described:
+    """Read and check an export's manifest; touches no other file.
+
+    Raises:
+        ExportError: there is no manifest, or it is not valid.
+    """
+    data, modified = _read_manifest(directory)
+    try:
+        if is_bare(data):
+            manifest, bare = bare_manifest(data, directory, modified)
+            return Described(directory=directory, manifest=manifest, data=data, bare=bare)
+        if (found := msgspec.json.decode(data, type=_Format).format) != FORMAT:
+            raise UnknownFormat(directory, found, FORMAT)
+        return Described(directory=directory, manifest=decode_manifest(data), data=data)
+    except UnknownFeatureName as exc:
+        raise UnknownFeature(directory, exc.name, exc.where) from exc
+    except (ValueError, RecursionError) as exc:
+        raise ManifestInvalid(directory, str(exc) or "nested too deeply") from exc
+    except OSError as exc:
+        raise ManifestMissing(directory, str(exc)) from exc
+
+
+@contextmanager
+def staged(described: Described, staging: Path | None, roles: frozenset[str] | None = None) -> Iterator[Staged]:
+    """Give a checked private copy of an export's files, and remove it afterwards.
+
+    `roles` limits the copy to the files that play one of them. Both runtimes read a file whole while they load it, so
+    nothing needs the copy once the lanes stand.
+
+    Raises:
+        ExportError: a file is missing, damaged or changing, or the copy could not be made.
+    """
+    base = staging or default_staging()
+    try:
+        base.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _sweep(base)
+        root = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
+    except OSError as exc:
+        raise StagingFailed(described.directory, str(exc)) from exc
+    try:
+        yield _fill(described, root, roles)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+class _Format(msgspec.Struct):
+    format: object
+
+
+def _read_manifest(directory: Path) -> tuple[bytes, float]:
+    try:
+        with open(directory / MANIFEST_NAME, "rb", opener=_open_regular) as file:
+            return file.read(MAX_MANIFEST_BYTES), os.fstat(file.fileno()).st_mtime
+    except OSError as exc:
+        raise ManifestMissing(directory, exc.strerror or str(exc)) from exc
+
+
+def _fill(described: Described, root: Path, roles: frozenset[str] | None) -> Staged:
+    """Copy the files into `root` by their hashes and say what could not be checked."""
+    manifest, hashes = described.manifest, {}
+    for name, entry in manifest.files.items():
+        if roles is None or entry.role in roles:
+            hashes[name], size = _copy(described.directory, name, root / name)
+            _compare(described.directory, name, (entry.sha256, entry.bytes), (hashes[name], size))
+        else:
+            hashes[name] = entry.sha256 or ""
+    root.chmod(0o500)
+    return Staged(
+        described=described, root=root, digest=digest_of(described.data, hashes), missing=_unverifiable(manifest)
+    )
+
+
+def _copy(directory: Path, name: str, target: Path) -> tuple[str, int]:
+    try:
+        descriptor = _open_regular(str(directory / name), os.O_RDONLY)
+    except OSError as exc:
+        raise FileMissing(directory, name, exc.strerror or str(exc)) from exc
+    with os.fdopen(descriptor, "rb") as source:
+        before = _identity(descriptor)
+        try:
+            with target.open("xb") as copy:
+                copied = copy_hashed(source, copy)
+        except OSError as exc:
+            raise StagingFailed(directory, str(exc)) from exc
+        if _identity(descriptor) != before:
+            raise FileDamaged(directory, name, "it changed while it was read")
+    return copied
+
+
+def _compare(directory: Path, name: str, listed: tuple[str | None, int | None], found: tuple[str, int]) -> None:
+    if listed[1] is not None and listed[1] != found[1]:
+        raise FileDamaged(directory, name, f"it has {found[1]} bytes, the manifest says {listed[1]}")
+    if listed[0] is not None and listed[0] != found[0]:
+        raise FileDamaged(directory, name, "its SHA-256 is not the one in the manifest")
+
+
+def _unverifiable(manifest: Manifest) -> str:
+    if bare := [name for name, entry in manifest.files.items() if entry.sha256 is None or entry.bytes is None]:
+        return f"no hash for {bare[0]}"
+    if manifest.of_role(PREDICTOR) and not manifest.of_role(GOLDEN):
+        return "no golden samples"
+    return ""
+
+
+def _open_regular(path: str, flags: int) -> int:
+    """Open without ever waiting on a FIFO, and refuse what is no regular file."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(0, "not a regular file")
+    return descriptor
+
+
+def _identity(descriptor: int) -> tuple[int, int, int]:
+    status = os.fstat(descriptor)
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _sweep(base: Path) -> None:
+    """Remove copies that a killed process left behind."""
+    for path in base.glob(f"{PREFIX}*"):
+        if time.time() - path.stat().st_mtime > STALE_SECONDS:
+            path.chmod(0o700)
+            shutil.rmtree(path, ignore_errors=True)
