@@ -4,12 +4,14 @@ Field names are snake_case here and camelCase on the wire. Requests refuse unkno
 that a newer daemon can say more. `_interface` describes the same types in the interface language; a test compares.
 """
 
+import functools
 import math
 from typing import Final, Literal, cast
 
 import msgspec
 
 from router import (
+    METHODS,
     Candidate,
     Constraints,
     ExportInfo,
@@ -28,7 +30,10 @@ HASH_BYTES: Final = 16
 
 
 class WirePlan(Plan, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """`router.Plan` in camelCase: the same fields, bounds and meaning. An unknown parameter would change the SVG."""
+    """`router.Plan` in camelCase, the same otherwise. An unknown parameter is refused: it would change the SVG.
+
+    Its bounds are checked when it becomes a `router.Plan`, once and not twice.
+    """
 
     upscale: int = 1
     matte: Literal["none", "binary", "bands"] = "binary"
@@ -45,6 +50,9 @@ class WirePlan(Plan, frozen=True, kw_only=True, forbid_unknown_fields=True, rena
     max_iterations: int = 10
     splice_threshold: int = 45
     path_precision: int = 2
+
+    def __post_init__(self) -> None:
+        pass
 
 
 class WireDecision(RoutingDecision, frozen=True, kw_only=True, rename="camel"):
@@ -222,7 +230,11 @@ def decision_to_wire(decision: RoutingDecision) -> WireDecision:
 
 
 def decision_from_wire(decision: WireDecision) -> RoutingDecision:
-    """Return the router's own value."""
+    """Return the router's own value.
+
+    Raises:
+        msgspec.ValidationError: a plan parameter lies outside its bounds.
+    """
     return msgspec.convert(decision, RoutingDecision, from_attributes=True)
 
 
@@ -231,9 +243,18 @@ def plan_to_wire(plan: Plan) -> WirePlan:
     return msgspec.convert(plan, WirePlan, from_attributes=True)
 
 
-def plan_from_wire(plan: Plan) -> Plan:
-    """Return the router's own value."""
-    return msgspec.convert(plan, Plan, from_attributes=True)
+def plan_from_wire(plan: WirePlan) -> Plan:
+    """Return the router's own value.
+
+    Raises:
+        InvalidValue: a parameter lies outside its bounds.
+    """
+    try:
+        return msgspec.convert(plan, Plan, from_attributes=True)
+    except msgspec.ValidationError as exc:
+        if isinstance(exc.__cause__, RouterError):
+            raise from_router(exc.__cause__) from exc
+        raise
 
 
 def candidate_to_wire(candidate: Candidate, lane: Lane, export: ExportInfo | None) -> PredictReply:
@@ -264,9 +285,7 @@ def request_constraints(request: RouteRequest) -> Constraints:
     )
 
 
-_NO_CONSTRAINTS: Final = Constraints()
-
-
+@functools.lru_cache(maxsize=256)  # callers repeat themselves: 0.1 us instead of 2.5
 def make_constraints(
     quality_target: float | None,
     time_budget: float | None,
@@ -275,10 +294,11 @@ def make_constraints(
     avoided: tuple[str, ...],
     policy: str | None,
 ) -> Constraints:
-    """Return the router's constraints; both ends check with this one function."""
-    given = (quality_target, time_budget, svg_budget, policy)
-    if given == (None, None, None, None) and not preferred and not avoided:
-        return _NO_CONSTRAINTS
+    """Return the router's constraints; both ends check with this one function.
+
+    Raises:
+        InvalidValue: a value outside its range, an unknown method or policy.
+    """
     try:  # the casts stand for the checks in Constraints itself
         return Constraints(
             quality_target=quality_target,
@@ -290,6 +310,35 @@ def make_constraints(
         )
     except RouterError as exc:
         raise from_router(exc) from exc
+
+
+def request_method(text: str) -> Method:
+    """Return a method's name as the router's type.
+
+    Raises:
+        InvalidValue: no such method.
+    """
+    for method in METHODS:
+        if method == text:
+            return method
+    raise InvalidValue("method", f"method is {text[:80]!r}; give one of {', '.join(METHODS)}")
+
+
+def check_report(request: ReportRequest) -> None:
+    """Make sure that a report's numbers can be true.
+
+    Raises:
+        InvalidValue: the method is unknown or a number lies outside its range.
+    """
+    request_method(request.method)
+    if not 0 <= request.quality <= 1:
+        raise InvalidValue("quality", f"quality is {request.quality!r}; give a number from 0 to 1")
+    if request.predicted_quality is not None and not 0 <= request.predicted_quality <= 1:
+        raise InvalidValue("predictedQuality", f"is {request.predicted_quality!r}; give a number from 0 to 1")
+    if not 0 <= request.seconds < math.inf:
+        raise InvalidValue("seconds", f"seconds is {request.seconds!r}; give a number of at least 0")
+    if request.svg_bytes < 0:
+        raise InvalidValue("svgBytes", f"svg_bytes is {request.svg_bytes!r}; give a number of at least 0")
 
 
 def request_hash(text: str) -> bytes:

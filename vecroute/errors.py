@@ -5,7 +5,7 @@ Its class name is the error's name in the interface and `fields` are the error's
 """
 
 import os
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from router import errors as router_errors
 
@@ -223,3 +223,24 @@ def camel(name: str) -> str:
 def one_line(text: str) -> str:
     """Return text on one line and encodable as UTF-8: file names may hold newlines and lone surrogates."""
     return " ".join(text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0").split())
+
+
+BY_WIRE_NAME: Final[dict[str, type[RequestError]]] = {
+    kind.wire_name(): kind
+    for kind in (
+        InvalidImage,
+        ImageTooLarge,
+        InvalidValue,
+        UnknownImage,
+        Overloaded,
+        MessageTooLarge,
+        ReloadFailed,
+        ShuttingDown,
+        InvalidParameter,
+        InterfaceNotFound,
+        MethodNotFound,
+        MethodNotImplemented,
+        PermissionDenied,
+        ExpectedMore,
+    )
+}

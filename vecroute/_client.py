@@ -1,0 +1,95 @@
+"""The synchronous client: drives `_session.perform` with poll."""
+
+import os
+import select
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Concatenate, Final, ParamSpec, Self, TypeVar
+
+from vecroute import _calls
+from vecroute._calls import PreparedCall, method_for
+from vecroute._paths import default_socket
+from vecroute._session import BACKLOG_PAUSE, Pool, Steps, Wait, perform
+from vecroute.errors import TimeoutExceeded
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# Seconds. A cold Route takes about 15 ms; whoever waits this long should be told.
+DEFAULT_TIMEOUT: Final = 5.0
+_POLL_EVENTS: Final = {"read": select.POLLIN, "write": select.POLLOUT}
+
+
+def _method(prepare: Callable[P, PreparedCall[T]]) -> "Callable[Concatenate[Client, P], T]":
+    """Return the client's method that makes the call which `prepare` prepares."""
+
+    def method(self: "Client", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self._run(prepare(*args, **kwargs))
+
+    return method_for(prepare, method)
+
+
+class Client:
+    """A connection to the daemon for plain code. Threads may share one: each call uses a connection of its own.
+
+    `socket`: the daemon's socket (see `default_socket`). `timeout`: seconds that one call may take; None: no limit.
+    """
+
+    def __init__(self, socket: str | os.PathLike[str] | None = None, timeout: float | None = DEFAULT_TIMEOUT) -> None:
+        self._pool = Pool(Path(socket) if socket is not None else default_socket())
+        self._timeout = timeout
+
+    route = _method(_calls.route_call)
+    predict = _method(_calls.predict_call)
+    report = _method(_calls.report_call)
+    status = _method(_calls.status_call)
+    reload = _method(_calls.reload_call)
+
+    def close(self) -> None:
+        """Close all connections; calls after it raise ClientClosed."""
+        self._pool.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Client {self._pool!r}>"
+
+    def _run(self, call: PreparedCall[T]) -> T:
+        return _drive(perform(self._pool, call), self._timeout)
+
+
+def _drive(steps: Steps[T], timeout: float | None) -> T:
+    """Run the steps to their end and return their value.
+
+    Raises:
+        TimeoutExceeded: they wanted to wait for longer than `timeout` seconds in all.
+    """
+    deadline = None if timeout is None else time.monotonic() + timeout
+    try:
+        while True:
+            if not _wait(next(steps), deadline):
+                raise TimeoutExceeded(timeout or 0.0)
+    except StopIteration as stop:
+        value: T = stop.value
+        return value
+    finally:
+        steps.close()
+
+
+def _wait(wait: Wait, deadline: float | None) -> bool:
+    """Wait, and return whether it came true before the deadline."""
+    left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
+    if wait.event == "pause":
+        time.sleep(BACKLOG_PAUSE if left is None else min(BACKLOG_PAUSE, left))
+        return left is None or left > BACKLOG_PAUSE
+    poll = select.poll()
+    poll.register(wait.descriptor, _POLL_EVENTS[wait.event])
+    return bool(poll.poll(None if left is None else left * 1000))
