@@ -38,7 +38,7 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     entropy: float | None = None
     """Bits, 0..8: Shannon entropy of the luminance histogram."""
     corner_density: float | None = None
-    """Corners (FAST-9, threshold 24) per 1,000 pixels."""
+    """Corners (FAST-9, threshold 24, after a 3x3 mean) per 1,000 pixels."""
     alpha_fraction: float | None = None
     """0..1: share of pixels that are not fully opaque."""
     soft_alpha_fraction: float | None = None
