@@ -22,6 +22,8 @@ _DEEP_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 # Our own limit is checked before decoding; Pillow's warning at a lower one would only be noise.
 Image.MAX_IMAGE_PIXELS = None
 ImageFile.LOAD_TRUNCATED_IMAGES = False
+# Its remarks on odd metadata do not concern the caller. Said once: silencing them around each call is not thread-safe.
+warnings.filterwarnings("ignore", module="PIL")
 
 # What Pillow's decoders raise on hostile bytes.
 _PILLOW_FAULTS = (
@@ -49,15 +51,13 @@ def decode(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIX
     """
     if len(data) > max_bytes:
         raise ImageTooLarge(len(data), max_bytes, "bytes")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata do not concern the caller
-        image = _open(data)
-        width, height = image.size
-        if width * height > max_pixels:
-            raise ImageTooLarge(width * height, max_pixels, "pixels")
-        if width < 1 or height < 1:
-            raise DamagedImage(f"its header says {width} x {height} pixels")
-        return _rgba(image)
+    image = _open(data)
+    width, height = image.size
+    if width * height > max_pixels:
+        raise ImageTooLarge(width * height, max_pixels, "pixels")
+    if width < 1 or height < 1:
+        raise DamagedImage(f"its header says {width} x {height} pixels")
+    return _rgba(image)
 
 
 def _open(data: bytes) -> Image.Image:
