@@ -1,0 +1,110 @@
+"""One connection: calls are answered in order, an error is an answer, and nothing a client does harms another."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+import structlog
+
+from daemon.channel import Channel, Received
+from daemon.dispatch import Dispatcher
+from daemon.status import Counters
+from router.errors import RouterError
+from vecroute._varlink import Call, encode_error, encode_reply
+from vecroute.errors import RequestError, ShuttingDown, from_router
+
+T = TypeVar("T")
+
+_log = structlog.get_logger("daemon.conversation")
+
+
+class InternalError(RequestError):
+    """The daemon itself failed on a request; nothing the client did is wrong."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(f"the daemon failed on this request ({type(error).__name__}); its log says more, report it")
+
+
+class ClientGone(ConnectionError):
+    """The client closed the connection while its call was being answered."""
+
+
+class Conversation:
+    """Reads calls from a channel and answers them until the client is done."""
+
+    def __init__(self, channel: Channel, dispatcher: Dispatcher, counters: Counters) -> None:
+        self._channel = channel
+        self._dispatcher = dispatcher
+        self._counters = counters
+
+    async def run(self) -> None:
+        """Talk until the client ends it, goes away, or stops reading or writing in the middle of a message."""
+        try:
+            while (received := await self._channel.receive()) is not None:
+                await self._converse(received)
+        except TimeoutError:
+            _log.info("client dropped", reason="it stopped in the middle of a message")
+        except ConnectionError:
+            _log.debug("client gone")
+        finally:
+            self._channel.close()
+
+    def end_input(self) -> None:
+        """Let `run` answer what has arrived so far and then return."""
+        self._channel.end_input()
+
+    async def while_connected(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Return what the work gives; it is cancelled if the client goes away. Raises what the work raises."""
+        results: list[T] = []
+        error: Exception | None = None
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._cancel_when_gone, tasks.cancel_scope)
+            try:
+                results.append(await work())
+            except Exception as raised:  # noqa: BLE001 - the task group would wrap it; it is raised right below
+                error = raised
+            tasks.cancel_scope.cancel()
+        if error is not None:
+            raise error
+        if not results:
+            raise ClientGone
+        return results[0]
+
+    async def _cancel_when_gone(self, scope: anyio.CancelScope) -> None:
+        await self._channel.wait_gone()
+        scope.cancel()
+
+    async def _converse(self, received: Received) -> None:
+        self._counters.requests += 1
+        self._counters.inflight += 1
+        try:
+            reply = await self._reply(received)
+        except anyio.get_cancelled_exc_class():
+            # The drain is over. There is no time to wait, but the client should know why.
+            self._channel.send_nowait(encode_error(ShuttingDown()))
+            raise
+        finally:
+            self._counters.inflight -= 1
+        if not (isinstance(received.call, Call) and received.call.oneway):
+            await self._channel.send(reply)
+
+    async def _reply(self, received: Received) -> bytes:
+        try:
+            if isinstance(received.call, RequestError):
+                raise received.call
+            return encode_reply(await self._dispatcher.answer(received.call, received.descriptors, self))
+        except RequestError as error:
+            return self._error(error)
+        except RouterError as error:
+            return self._error(from_router(error))
+        except ClientGone:
+            raise
+        except Exception as error:  # noqa: BLE001 - logged in full, and told to the client
+            # One request's bad luck must not end the service for all others.
+            _log.error("request failed", exc_info=error)
+            return self._error(InternalError(error))
+
+    def _error(self, error: RequestError) -> bytes:
+        self._counters.errors += 1
+        _log.debug("request refused", error=type(error).__name__, message=str(error))
+        return encode_error(error)

@@ -1,0 +1,29 @@
+"""What can keep the daemon from serving; each error says what to do next.
+
+What one request can get wrong is in `vecroute.errors`: those errors travel to the client.
+"""
+
+from pathlib import Path
+
+
+class DaemonError(Exception):
+    """Root of the daemon's errors."""
+
+
+class SettingsError(DaemonError):
+    """A setting is unknown or its value cannot be used."""
+
+
+class SocketTaken(DaemonError):
+    """Another live process serves on the socket path."""
+
+    def __init__(self, path: Path, owner: str) -> None:
+        super().__init__(f"{path} is served by {owner}; stop it first or choose another socket with --socket")
+
+
+class SocketUnusable(DaemonError):
+    """The socket cannot be created where it was asked for."""
+
+
+class ModelsUnusable(DaemonError):
+    """No export in the models directory can serve."""

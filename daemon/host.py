@@ -1,0 +1,73 @@
+"""The host's load and free memory, read from /proc once a second and not for each request."""
+
+import os
+import time
+from pathlib import Path
+
+import anyio
+
+from router import Host
+
+SAMPLE_SECONDS = 1.0
+# Weight of the newest sample: load that lasts about 3 s counts, one burst does not.
+SMOOTHING = 0.3
+
+
+class HostSampler:
+    """Keeps the latest reading; `now` puts the clock to it."""
+
+    def __init__(self, proc: Path = Path("/proc")) -> None:
+        self._proc = proc
+        self._load = 0.0
+        self._available = 1.0
+        self._busy, self._total = self._ticks()
+        self._read_memory()
+
+    def now(self) -> Host:
+        """Return the host as a decision of this moment sees it."""
+        return Host(system_load=self._load, resource_availability=self._available, now=time.time())
+
+    def sample(self) -> None:
+        """Take one reading: the share of processor time that was busy since the last one, and of memory free."""
+        busy, total = self._ticks()
+        if total > self._total:
+            share = min(max((busy - self._busy) / (total - self._total), 0.0), 1.0)
+            self._load += SMOOTHING * (share - self._load)
+        self._busy, self._total = busy, total
+        self._read_memory()
+
+    async def run(self) -> None:
+        """Sample until cancelled."""
+        while True:
+            await anyio.sleep(SAMPLE_SECONDS)
+            self.sample()
+
+    def _ticks(self) -> tuple[int, int]:
+        """Return busy and total clock ticks of all processors since boot; zeros where /proc does not tell."""
+        fields = self._read("stat").partition("\n")[0].split()[1:9]
+        if len(fields) < 5 or not all(f.isdigit() for f in fields):
+            return 0, 0
+        user, nice, system, idle, waiting, *rest = (int(f) for f in fields)
+        busy = user + nice + system + sum(rest)
+        return busy, busy + idle + waiting
+
+    def _read_memory(self) -> None:
+        sizes = {}
+        for line in self._read("meminfo").splitlines():
+            name, _, rest = line.partition(":")
+            if name in ("MemTotal", "MemAvailable"):
+                sizes[name] = float(rest.split()[0])
+        if sizes.get("MemTotal"):
+            self._available = min(max(sizes.get("MemAvailable", 0.0) / sizes["MemTotal"], 0.0), 1.0)
+
+    def _read(self, name: str) -> str:
+        try:
+            return (self._proc / name).read_text(encoding="ascii")
+        except OSError:
+            return ""  # a container may hide it; then the host counts as idle
+
+
+def resident_bytes() -> int:
+    """Return the memory of this process that is resident, bytes."""
+    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,185 @@
+"""A bounded pool of threads; a slot stays taken until its thread really ends, whatever its waiter does meanwhile."""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import anyio
+import msgspec
+
+from vecroute.errors import Overloaded
+
+S = TypeVar("S")
+R = TypeVar("R")
+
+
+class PoolState(msgspec.Struct, frozen=True, rename="camel"):
+    """How busy the pool is; `abandoned` threads still run though nobody waits for them."""
+
+    threads: int
+    running: int
+    waiting: int
+    abandoned: int
+
+
+class Job(Generic[S, R]):
+    """One piece of work: it may announce a stage (`announce`, from the thread) and then ends with a result."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, work: Callable[["Job[S, R]"], R], stop: Callable[[], None]
+    ) -> None:
+        self._loop = loop
+        self._work = work
+        self._stop = stop
+        self._staged = anyio.Event()
+        self._done = anyio.Event()
+        self._stage: S | None = None
+        self._result: R | None = None
+        self._error: BaseException | None = None
+        self.abandoned = False
+
+    def announce(self, stage: S) -> None:
+        """Hand a first result to the loop; the work goes on. Called in the thread."""
+        self._loop.call_soon_threadsafe(self._keep_stage, stage)
+
+    def execute(self) -> None:
+        """Do the work and keep what came of it. Called in the thread."""
+        try:
+            self._result = self._work(self)
+        except BaseException as error:  # noqa: BLE001 - any failure is carried over to the waiter and raised there
+            self._error = error
+
+    async def wait_stage(self) -> S:
+        """Return what was announced. Raises what the work raised before it came that far."""
+        await self._staged.wait()
+        if self._stage is None:
+            self._raise()
+        assert self._stage is not None
+        return self._stage
+
+    async def wait_result(self) -> R:
+        """Return the result. Raises what the work raised."""
+        await self._done.wait()
+        self._raise()
+        return self._result  # type: ignore[return-value] # set where there is no error; None may be a result
+
+    def finish(self) -> None:
+        """Wake all waiters. Called in the loop."""
+        self._staged.set()
+        self._done.set()
+
+    @property
+    def ended(self) -> bool:
+        return self._done.is_set()
+
+    def stop(self) -> None:
+        """Ask running work to end early; not every kind of work can."""
+        self._stop()
+
+    def _keep_stage(self, stage: S) -> None:
+        self._stage = stage
+        self._staged.set()
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+
+class Pool:
+    """Threads that take jobs in order; more waiting jobs than `queue_limit` are refused at once.
+
+    The threads are daemonic: one that never returns does not hold up the end of the process.
+    """
+
+    def __init__(self, name: str, threads: int, queue_limit: int) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._name = name
+        self._queue_limit = queue_limit
+        self._changed = threading.Condition()
+        self._waiting: deque[Job[object, object]] = deque()
+        self._running: set[Job[object, object]] = set()
+        self._closed = False
+        self._threads = [threading.Thread(target=self._serve, name=f"{name}-{n}", daemon=True) for n in range(threads)]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, work: Callable[[Job[S, R]], R], *, stop: Callable[[], None] = lambda: None) -> Job[S, R]:
+        """Queue a piece of work; `stop` is called if it is abandoned while it runs.
+
+        Raises:
+            Overloaded: the queue is full.
+        """
+        job = Job(self._loop, work, stop)
+        with self._changed:
+            if len(self._waiting) >= self._queue_limit:
+                raise Overloaded(
+                    f"{self._queue_limit} requests wait for {len(self._threads)} {self._name} threads; "
+                    "try again in a moment"
+                )
+            self._waiting.append(job)  # type: ignore[arg-type] # the queue does not look at what jobs carry
+            self._changed.notify()
+        return job
+
+    async def run(self, work: Callable[[Job[None, R]], R], seconds: float, otherwise: str) -> R:
+        """Return what the work gives.
+
+        Raises:
+            Overloaded: the queue is full, or the time is over: then `otherwise` begins the message.
+        """
+        job: Job[None, R] = self.submit(work)
+        try:
+            with anyio.fail_after(seconds):
+                return await job.wait_result()
+        except TimeoutError as error:
+            if job.ended:
+                raise  # the work's own
+            raise Overloaded(f"{otherwise} within {seconds:g} s; try again in a moment") from error
+        finally:
+            self.abandon(job)
+
+    def abandon(self, job: Job[S, R]) -> None:
+        """Tell that nobody waits any more: a job in the queue leaves it, a running one is asked to stop."""
+        with self._changed:
+            job.abandoned = True
+            try:
+                self._waiting.remove(job)  # type: ignore[arg-type] # see submit
+            except ValueError:
+                running = job in self._running
+            else:
+                running = False
+        if running:
+            job.stop()
+
+    def state(self) -> PoolState:
+        with self._changed:
+            abandoned = sum(job.abandoned for job in self._running)
+            return PoolState(len(self._threads), len(self._running), len(self._waiting), abandoned)
+
+    def close(self) -> bool:
+        """Take no more work and tell whether every thread is free to end; one that is stuck is not waited for."""
+        with self._changed:
+            self._closed = True
+            self._waiting.clear()
+            self._changed.notify_all()
+            return not self._running
+
+    def _serve(self) -> None:
+        while (job := self._next()) is not None:
+            job.execute()
+            with self._changed:
+                self._running.discard(job)
+                closed = self._closed
+            if closed:
+                return
+            self._loop.call_soon_threadsafe(job.finish)
+
+    def _next(self) -> Job[object, object] | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closed)
+            if self._closed:
+                return None
+            job = self._waiting.popleft()
+            self._running.add(job)
+            return job

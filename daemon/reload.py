@@ -1,0 +1,107 @@
+"""Reloading: a signal, a call and a change on disk all end in the same place; events of the watcher are only hints."""
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import anyio
+import structlog
+import watchfiles
+
+from daemon.exports import Exports, Fingerprint
+from daemon.notify import Notifier
+from models import Export
+from vecroute.errors import ReloadFailed
+
+_log = structlog.get_logger("daemon.reload")
+
+
+class Reloader:
+    """Puts the newest valid export into service and tells the service manager meanwhile."""
+
+    def __init__(self, exports: Exports, notifier: Notifier, describe: Callable[[], str]) -> None:
+        self._exports = exports
+        self._notifier = notifier
+        self._describe = describe
+
+    async def reload(self) -> Export:
+        """Return the export that serves now.
+
+        Raises:
+            ReloadFailed: the newest one does not pass its checks; the one that served still does.
+        """
+        self._notifier.reloading()
+        try:
+            taken = await self._exports.load()
+        finally:
+            self._notifier.ready(self._describe())
+        if self._exports.problem is not None:
+            _log.warning("export refused", problem=self._exports.problem, taken=taken)
+            if not taken:
+                raise ReloadFailed(self._exports.problem)
+        return self._exports.current
+
+    async def try_reload(self) -> None:
+        """Do the same for those who do not wait for an answer; Status tells what was wrong."""
+        try:
+            await self.reload()
+        except ReloadFailed:
+            return
+
+
+class Watcher:
+    """Reloads when the files in the models directory have changed and then rested for one step, seconds."""
+
+    def __init__(self, directory: Path, step: float, recheck: float, exports: Exports, reloader: Reloader) -> None:
+        self._directory = directory
+        self._step = step
+        self._recheck = recheck
+        self._exports = exports
+        self._reloader = reloader
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        async for _ in self._hints():
+            if await self._settled() != self._exports.files:
+                await self._reloader.try_reload()
+
+    async def _hints(self) -> AsyncIterator[None]:
+        """Say when to look: on events, and every `recheck` seconds, since some file systems send none."""
+        while True:
+            watched = _identity(self._directory)
+            if watched is None:
+                await anyio.sleep(self._recheck)
+                yield
+                continue
+            async for _ in watchfiles.awatch(
+                self._directory,
+                step=int(self._step * 1000),
+                debounce=int(self._step * 4000),
+                rust_timeout=int(self._recheck * 1000),
+                yield_on_timeout=True,
+                watch_filter=None,
+                raise_interrupt=False,
+                ignore_permission_denied=True,
+            ):
+                yield
+                if _identity(self._directory) != watched:
+                    break
+
+    async def _settled(self) -> Fingerprint:
+        """Return the state of the files once it has stayed the same for one step."""
+        before = await self._exports.wait_fingerprint()
+        while True:
+            if before == self._exports.files:
+                return before
+            await anyio.sleep(self._step)
+            after = await self._exports.wait_fingerprint()
+            if after == before:
+                return after
+            before = after
+
+
+def _identity(directory: Path) -> tuple[int, int] | None:
+    try:
+        status = directory.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

@@ -1,0 +1,39 @@
+"""Load is the share of busy ticks between two readings; memory is what the kernel calls available."""
+
+from pathlib import Path
+
+import pytest
+
+from daemon.host import SMOOTHING, HostSampler, resident_bytes
+
+
+def _write(proc: Path, busy: int, idle: int, available: int = 250) -> None:
+    (proc / "stat").write_text(f"cpu  {busy} 0 0 {idle} 0 0 0 0 0 0\ncpu0 1 2 3\n")
+    (proc / "meminfo").write_text(f"MemTotal: 1000 kB\nMemFree: 1 kB\nMemAvailable: {available} kB\n")
+
+
+def test_load_follows_the_share_of_busy_ticks(tmp_path: Path) -> None:
+    _write(tmp_path, busy=100, idle=900)
+    host = HostSampler(tmp_path)
+    assert host.now().system_load == 0
+    _write(tmp_path, busy=200, idle=900)
+    host.sample()
+    assert host.now().system_load == pytest.approx(SMOOTHING)
+    _write(tmp_path, busy=200, idle=1000)
+    host.sample()
+    assert host.now().system_load == pytest.approx(SMOOTHING * (1 - SMOOTHING))
+
+
+def test_memory_is_the_share_that_is_available(tmp_path: Path) -> None:
+    _write(tmp_path, busy=1, idle=1, available=250)
+    assert HostSampler(tmp_path).now().resource_availability == 0.25
+
+
+def test_a_host_that_tells_nothing_counts_as_idle(tmp_path: Path) -> None:
+    host = HostSampler(tmp_path)
+    host.sample()
+    assert (host.now().system_load, host.now().resource_availability) == (0.0, 1.0)
+
+
+def test_this_process_has_some_memory() -> None:
+    assert resident_bytes() > 1_000_000
