@@ -1,4 +1,4 @@
-"""The asyncio client: drives `_session.perform` with the running loop's readers and writers."""
+"""The asyncio client: waits with the running loop for what an exchange waits for."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ from vecroute import _calls
 from vecroute._calls import PreparedCall, method_for
 from vecroute._client import DEFAULT_TIMEOUT
 from vecroute._paths import default_socket
-from vecroute._session import BACKLOG_PAUSE, MOST_IDLE, Pool, Steps, Wait, perform
+from vecroute._session import BACKLOG_PAUSE, MOST_IDLE, Exchange, Pool, Steps, Wait
 from vecroute.errors import TimeoutExceeded
 
 P = ParamSpec("P")
@@ -62,21 +62,20 @@ class AsyncClient:
         return f"<AsyncClient {self._pool!r}>"
 
     async def _run(self, call: PreparedCall[T]) -> T:
+        exchange = Exchange(self._pool, call)
         try:
             async with asyncio.timeout(self._timeout), self._slots:
-                return await _drive(perform(self._pool, call))
+                await _drive(exchange.steps())
         except TimeoutError as exc:
             raise TimeoutExceeded(self._timeout or 0.0) from exc
+        return exchange.value()
 
 
-async def _drive(steps: Steps[T]) -> T:
-    """Run the steps to their end and return their value."""
+async def _drive(steps: Steps[None]) -> None:
+    """Run the steps to their end."""
     try:
-        while True:
-            await _wait(next(steps))
-    except StopIteration as stop:
-        value: T = stop.value
-        return value
+        for wait in steps:
+            await _wait(wait)
     finally:
         steps.close()
 

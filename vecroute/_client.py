@@ -1,7 +1,6 @@
-"""The synchronous client: drives `_session.perform` with poll."""
+"""The synchronous client: waits with poll for what an exchange waits for."""
 
 import os
-import select
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Concatenate, Final, ParamSpec, Self, TypeVar
 from vecroute import _calls
 from vecroute._calls import PreparedCall, method_for
 from vecroute._paths import default_socket
-from vecroute._session import BACKLOG_PAUSE, Pool, Steps, Wait, perform
+from vecroute._session import BACKLOG_PAUSE, Exchange, Pool, Steps
 from vecroute.errors import TimeoutExceeded
 
 P = ParamSpec("P")
@@ -19,7 +18,6 @@ T = TypeVar("T")
 
 # Seconds. A cold Route takes about 15 ms; whoever waits this long should be told.
 DEFAULT_TIMEOUT: Final = 5.0
-_POLL_EVENTS: Final = {"read": select.POLLIN, "write": select.POLLOUT}
 
 
 def _method(prepare: Callable[P, PreparedCall[T]]) -> "Callable[Concatenate[Client, P], T]":
@@ -63,33 +61,26 @@ class Client:
         return f"<Client {self._pool!r}>"
 
     def _run(self, call: PreparedCall[T]) -> T:
-        return _drive(perform(self._pool, call), self._timeout)
+        exchange = Exchange(self._pool, call)
+        _drive(exchange.steps(), self._timeout)
+        return exchange.value()
 
 
-def _drive(steps: Steps[T], timeout: float | None) -> T:
-    """Run the steps to their end and return their value.
+def _drive(steps: Steps[None], timeout: float | None) -> None:
+    """Run the steps to their end.
 
     Raises:
         TimeoutExceeded: they wanted to wait for longer than `timeout` seconds in all.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
     try:
-        while True:
-            if not _wait(next(steps), deadline):
+        for wait in steps:
+            left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
+            if wait.event == "pause":
+                time.sleep(BACKLOG_PAUSE)
+            elif not wait.poll.poll(None if left is None else left * 1000):
+                left = 0.0
+            if left == 0:
                 raise TimeoutExceeded(timeout or 0.0)
-    except StopIteration as stop:
-        value: T = stop.value
-        return value
     finally:
         steps.close()
-
-
-def _wait(wait: Wait, deadline: float | None) -> bool:
-    """Wait, and return whether it came true before the deadline."""
-    left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
-    if wait.event == "pause":
-        time.sleep(BACKLOG_PAUSE if left is None else min(BACKLOG_PAUSE, left))
-        return left is None or left > BACKLOG_PAUSE
-    poll = select.poll()
-    poll.register(wait.descriptor, _POLL_EVENTS[wait.event])
-    return bool(poll.poll(None if left is None else left * 1000))

@@ -1,17 +1,16 @@
 """A call from its first byte to its reply, written once for both clients.
 
-`perform` is a generator: it does what can be done at once and yields a `Wait` where something must be waited for.
-Whoever drives it decides how to wait, and for how long; closing the generator drops the connection, because a reply
-that still comes would be taken for the next call's.
+An `Exchange` is a generator of waits: it does what can be done at once and yields where something must be waited for.
+Whoever drives it decides how to wait, and for how long. Closing it early drops the connection, because a reply that
+still comes would be taken for the next call's. On the warm path it yields once, to wait for the reply.
 """
 
 import os
+import select
 import socket
 from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import Final, Literal, TypeVar
-
-import msgspec
+from typing import Final, Generic, Literal, TypeVar
 
 from vecroute._calls import PreparedCall
 from vecroute._descriptors import READ_BYTES, close_all, open_image, send_some
@@ -26,11 +25,20 @@ MOST_IDLE: Final = 16
 BACKLOG_PAUSE: Final = 0.01
 
 
-class Wait(msgspec.Struct, frozen=True):
-    """What to wait for: the descriptor to become readable or writable, or a pause of `BACKLOG_PAUSE`."""
+class Wait:
+    """What to wait for: a descriptor to become readable or writable, or a pause of `BACKLOG_PAUSE` seconds."""
 
-    descriptor: int
-    event: Literal["read", "write", "pause"]
+    __slots__ = ("descriptor", "event", "poll")
+
+    def __init__(self, descriptor: int, event: Literal["read", "write", "pause"]) -> None:
+        self.descriptor, self.event = descriptor, event
+        # For who waits in a thread; made once, not for every call.
+        self.poll = select.poll()
+        if event != "pause":
+            self.poll.register(descriptor, select.POLLIN if event == "read" else select.POLLOUT)
+
+    def __repr__(self) -> str:
+        return f"<Wait {self.event} {self.descriptor}>"
 
 
 Steps = Generator[Wait, None, T]
@@ -50,53 +58,55 @@ class Connection:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._codec = ClientCodec()
-        self._readable = Wait(sock.fileno(), "read")
+        self.readable = Wait(sock.fileno(), "read")
         self._writable = Wait(sock.fileno(), "write")
-
-    def close(self) -> None:
-        self._sock.close()
-
-    def exchange(self, message: bytes, descriptors: Sequence[int]) -> Steps[Reply]:
-        """Send a call and return its reply.
-
-        Raises:
-            ConnectionLost: the daemon went away.
-            ProtocolError: it sent something that is no reply.
-        """
-        yield from self._send(message, descriptors)
-        while (reply := self._codec.next_reply()) is None:
-            yield self._readable
-            self._receive()
-        return reply
 
     @property
     def reusable(self) -> bool:
         """Whether nothing is left over from the last call."""
         return self._codec.at_boundary
 
-    def _send(self, message: bytes, descriptors: Sequence[int]) -> Steps[None]:
-        rest = memoryview(message)
-        while rest:
-            try:
-                sent = send_some(self._sock, rest, descriptors)
-            except BlockingIOError:
-                yield self._writable
-            except OSError as exc:
-                # The NUL never went out, so nothing can have been done.
-                raise ConnectionLost(exc.strerror or str(exc), delivered=False) from exc
-            else:
-                rest, descriptors = rest[sent:], ()
+    def close(self) -> None:
+        self._sock.close()
 
-    def _receive(self) -> None:
+    def send_nowait(self, message: bytes | memoryview, descriptors: Sequence[int]) -> int:
+        """Send what fits, descriptors with the first byte, and return how many bytes went.
+
+        Raises:
+            ConnectionLost: the daemon went away. The NUL never went out, so nothing can have been done.
+        """
+        try:
+            return send_some(self._sock, message, descriptors)
+        except BlockingIOError:
+            return 0
+        except OSError as exc:
+            raise ConnectionLost(exc.strerror or str(exc), delivered=False) from exc
+
+    def send_rest(self, message: bytes, sent: int, descriptors: Sequence[int]) -> Steps[None]:
+        """Send what did not fit at once."""
+        rest = memoryview(message)[sent:]
+        while rest:
+            yield self._writable
+            count = self.send_nowait(rest, () if sent else descriptors)
+            sent, rest = sent + count, rest[count:]
+
+    def receive_nowait(self) -> Reply | None:
+        """Return the reply if all of it is there.
+
+        Raises:
+            ConnectionLost: the daemon went away.
+            ProtocolError: it sent something that is no reply.
+        """
         try:
             data = self._sock.recv(READ_BYTES)
         except BlockingIOError:
-            return  # woken for nothing
+            return None  # woken for nothing
         except OSError as exc:
             raise self._lost(exc.strerror or str(exc)) from exc
         if not data:
             raise self._lost("it went away before it answered")
         self._codec.receive_data(data)
+        return self._codec.next_reply()
 
     def _lost(self, reason: str) -> ConnectionLost:
         return ConnectionLost(reason, delivered=True, answered=not self._codec.at_boundary)
@@ -148,48 +158,67 @@ class Pool:
         self.drop_idle()
 
 
-def perform(pool: Pool, call: PreparedCall[T]) -> Steps[T]:
-    """Make one call and return its value.
+class Exchange(Generic[T]):
+    """One call on its way. Iterate over it, waiting for what it yields; then `reply` is there."""
 
-    An idle connection that proves dead is replaced once, unless the daemon may have done the call already and twice
-    is not as good as once.
-    """
-    descriptors = () if call.image is None else (open_image(call.image),)
-    try:
-        connection = pool.take_nowait()
-        while True:
-            reused = connection is not None
-            connection = connection or (yield from _connect(pool.path))
+    def __init__(self, pool: Pool, call: PreparedCall[T]) -> None:
+        self._pool, self._call = pool, call
+        self._reply: Reply | None = None
+
+    def value(self) -> T:
+        """Return what the call gave, once all steps are done, or raise the error that the daemon answered with."""
+        assert self._reply is not None
+        return self._call.read(self._reply)
+
+    def steps(self) -> Steps[None]:
+        """Make the call.
+
+        An idle connection that proves dead is replaced once, unless the daemon may have done the call already and
+        twice is not as good as once.
+
+        Raises:
+            DaemonUnavailable: nobody answers.
+            InvalidImage: the image cannot be opened.
+            ProtocolError: the daemon sent something that is no reply.
+        """
+        image = self._call.image
+        descriptors = () if image is None else (open_image(image),)
+        try:
+            connection = self._pool.take_nowait()
+            if connection is not None:
+                try:
+                    yield from self._try(connection, descriptors)
+                    return
+                except ConnectionLost as lost:
+                    if not self._may_repeat(lost):
+                        raise DaemonUnavailable(self._pool.path, str(lost)) from lost
+                    self._pool.drop_idle()  # they are as dead as this one
+            connection = yield from _connect(self._pool.path)
             try:
-                reply = yield from _exchange(pool, connection, call.message, descriptors)
+                yield from self._try(connection, descriptors)
             except ConnectionLost as lost:
-                if not reused or not _may_repeat(call, lost):
-                    raise DaemonUnavailable(pool.path, str(lost)) from lost
-                pool.drop_idle()  # they are as dead as this one
-                connection = None
-            else:
-                return call.read(reply)
-    finally:
-        close_all(descriptors)
+                raise DaemonUnavailable(self._pool.path, str(lost)) from lost
+        finally:
+            close_all(descriptors)
 
+    def _try(self, connection: Connection, descriptors: Sequence[int]) -> Steps[None]:
+        """Get the reply and give the connection back; whatever else happens, the connection is closed."""
+        message = self._call.message
+        try:
+            sent = connection.send_nowait(message, descriptors)
+            if sent < len(message):
+                yield from connection.send_rest(message, sent, descriptors)
+            while self._reply is None:
+                yield connection.readable
+                self._reply = connection.receive_nowait()
+        finally:
+            if self._reply is None:
+                connection.close()
+        self._pool.give_back(connection)
 
-def _may_repeat(call: PreparedCall[T], lost: ConnectionLost) -> bool:
-    """Tell whether sending a call again does no harm."""
-    return not lost.delivered or (call.repeatable and not lost.answered)
-
-
-def _exchange(pool: Pool, connection: Connection, message: bytes, descriptors: Sequence[int]) -> Steps[Reply]:
-    """Return the reply and give the connection back; whatever else happens, the connection is closed."""
-    whole = False
-    try:
-        reply = yield from connection.exchange(message, descriptors)
-        whole = True
-    finally:
-        if whole:
-            pool.give_back(connection)
-        else:
-            connection.close()
-    return reply
+    def _may_repeat(self, lost: ConnectionLost) -> bool:
+        """Tell whether sending the call again does no harm."""
+        return not lost.delivered or (self._call.repeatable and not lost.answered)
 
 
 def _connect(path: Path) -> Steps[Connection]:

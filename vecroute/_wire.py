@@ -374,13 +374,10 @@ def check_image_given(request: RouteRequest | PredictRequest) -> None:
     Raises:
         InvalidValue: none, or more than one.
     """
-    ways = {
-        "content": request.content,
-        "fileDescriptor": request.file_descriptor,
-        "hash": request.hash,
-        "features": request.features,
-    }
-    given = [name for name, value in ways.items() if value is not None]
-    if len(given) != 1:
-        said = " and ".join(given) or "no image"
-        raise InvalidValue(given[1] if given else "content", f"{said} given; give exactly one of {', '.join(ways)}")
+    given = (request.content, request.file_descriptor, request.hash, request.features)
+    if given.count(None) == len(given) - 1:
+        return
+    ways = ("content", "fileDescriptor", "hash", "features")
+    said = [name for name, value in zip(ways, given, strict=True) if value is not None]
+    what = " and ".join(said) or "no image"
+    raise InvalidValue(said[1] if said else "content", f"{what} given; give exactly one of {', '.join(ways)}")
