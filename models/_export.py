@@ -1,13 +1,12 @@
 """A loaded export predicts; daemon and in-process router share it, so both decide exactly the same."""
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-import numpy as np
-
 from models._compose import Composer
-from models._lanes import Array, Cancel, PredictorLane
+from models._lanes import Cancel, PredictorLane
 from models._manifest import Manifest
 from models._methods import Roles, candidates
 from models.errors import PredictionFailed
@@ -16,6 +15,8 @@ from router.pixels import Sample
 
 # A prediction that took longer counts as late, and `decide` trusts it less (design: the decision).
 LATE_SECONDS = 0.050
+# e^60 is 1e26 seconds or bytes: beyond it lies only overflow.
+MOST_EXPONENT = 60.0
 NO_PREDICTOR = "the export has no predictor"
 
 
@@ -25,10 +26,9 @@ class Predictor:
     def __init__(self, lane: PredictorLane, manifest: Manifest) -> None:
         self.lane = lane
         self._composer = Composer(manifest.inputs)
-        self._columns = manifest.outputs
-        self._exp = [manifest.outputs[name] for name in manifest.output_transforms if name in manifest.outputs]
+        self._columns = [(n, column, n in manifest.output_transforms) for n, column in manifest.outputs.items()]
         self._width = max(manifest.outputs.values()) + 1
-        self._error = manifest.metrics.get("mae")
+        self._error = manifest.numeric_metrics().get("mae")
 
     def score(
         self, sample: Sample, plans: Sequence[tuple[Method, Plan]], cancel: Cancel | None
@@ -42,21 +42,16 @@ class Predictor:
         output = self.lane.run(self._composer.compose(sample, plans), cancel)
         if len(output) != len(plans) or output.shape[1] < self._width:
             raise PredictionFailed(f"the predictor answered {output.shape} for {len(plans)} candidates")
-        columns = self._read(output)
-        return tuple(
-            self._candidate(
-                {name: column[row] for name, column in columns.items()}, base_candidate(*plan, sample.features)
-            )
-            for row, plan in enumerate(plans)
-        )
+        rows = zip(plans, output.tolist(), strict=True)
+        return tuple(self._candidate(self._read(row), base_candidate(*plan, sample.features)) for plan, row in rows)
 
-    def _read(self, output: Array) -> dict[str, list[float]]:
-        values = output.astype(np.float64)
-        # exp(60) is 1e26 seconds or bytes: beyond it only overflow is left.
-        values[:, self._exp] = np.exp(np.minimum(values[:, self._exp], 60.0))
-        if not np.isfinite(values[:, list(self._columns.values())]).all():
+    def _read(self, row: list[float]) -> dict[str, float]:
+        if not all(math.isfinite(row[column]) for _, column, _ in self._columns):
             raise PredictionFailed("the predictor answered a value that is no number")
-        return {name: values[:, column].tolist() for name, column in self._columns.items()}
+        return {
+            name: math.exp(min(row[column], MOST_EXPONENT)) if exponential else row[column]
+            for name, column, exponential in self._columns
+        }
 
     def _candidate(self, said: Mapping[str, float], base: Candidate) -> Candidate:
         """Return the base candidate with everything replaced that the predictor says."""
@@ -68,7 +63,9 @@ class Predictor:
             method=base.method,
             plan=base.plan,
             quality=min(max(said["quality"], 0.0), 1.0),
-            quality_error=max(said.get("quality_error", self._error or base.quality_error), 0.0),
+            quality_error=max(
+                said.get("quality_error", base.quality_error if self._error is None else self._error), 0.0
+            ),
             seconds=seconds,
             seconds_high=seconds_high,
             svg_bytes=size,

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from models._compose import FeatureRow
-from models._lanes import RUNTIME_ERRORS, session
+from models._lanes import RUNTIME_ERRORS, Array, session
 from models._manifest import ForestSpec
 from router import METHODS, Features, Method
 
@@ -23,11 +23,13 @@ class Forest:
         self._input = self._session.get_inputs()[0].name
         self._outputs = [self._session.get_outputs()[-1].name]  # the one before it is the label
         self._row = FeatureRow(spec.names, spec.log1p, spec.fill)
-        self._cells = np.array([(target, budget) for target in spec.targets for budget in spec.budgets], np.float32)
+        cells = [(target, budget) for target in spec.targets for budget in spec.budgets]
+        self._rows = np.zeros((len(cells), len(spec.names) + 2), dtype=np.float32)
+        self._rows[:, -2:] = cells
         self._methods: tuple[Method, ...] = tuple(
             method for name in spec.methods for method in METHODS if method == name
         )
-        if self._probabilities(Features()).shape != (len(self._cells), len(self._methods)):
+        if self._probabilities(Features()).shape != (len(self._rows), len(self._methods)):
             raise ValueError("it does not answer one probability per method")
 
     def probabilities(self, features: Features) -> dict[Method, tuple[float, ...]]:
@@ -40,9 +42,9 @@ class Forest:
         columns = table.T.tolist()
         return {method: tuple(column) for method, column in zip(self._methods, columns, strict=True)}
 
-    def _probabilities(self, features: Features) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-        row = self._row(features).astype(np.float32)
-        rows = np.hstack([np.broadcast_to(row, (len(self._cells), len(row))), self._cells])
+    def _probabilities(self, features: Features) -> Array:
+        rows = self._rows.copy()
+        rows[:, :-2] = self._row(features)
         table = np.asarray(self._session.run(self._outputs, {self._input: rows})[0], dtype=np.float32)
         if table.ndim != 2 or not np.isfinite(table).all():
             raise ValueError("it does not answer finite probabilities")

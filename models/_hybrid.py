@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any, TypedDict, Unpack
 
 import msgspec
 
@@ -26,7 +27,19 @@ from router.errors import ImageTooLarge
 from router.pixels import MAX_BYTES, Sample, sample
 
 Image = bytes | str | os.PathLike[str] | Features | Mapping[str, float]
+
 ASKED_FOR_BASE = "base routing was asked for"
+
+
+class Wanted(TypedDict, total=False):
+    """What a caller may ask for; each as in `router.Constraints`."""
+
+    quality_target: float | None
+    time_budget: float | None
+    svg_budget: int | None
+    preferred: Iterable[Method]
+    avoided: Iterable[Method]
+    policy: PolicyName | None
 
 
 def clock_only() -> Host:
@@ -42,24 +55,18 @@ class HybridRouter:
     """
 
     def __init__(
-        self, models: Path | None = None, *, policy: Policy = Policy(), host: Callable[[], Host] = clock_only
+        self,
+        models: str | os.PathLike[str] | None = None,
+        *,
+        policy: Policy = Policy(),
+        host: Callable[[], Host] = clock_only,
     ) -> None:
-        loaded = load_newest(models or DEFAULT_MODELS)
+        loaded = load_newest(DEFAULT_MODELS if models is None else Path(models))
         self.export: Export = loaded.export
         self.problems: tuple[str, ...] = loaded.problems
         self._policy, self._host = policy, host
 
-    def route(
-        self,
-        image: Image,
-        *,
-        quality_target: float | None = None,
-        time_budget: float | None = None,
-        svg_budget: int | None = None,
-        preferred: Iterable[Method] = (),
-        avoided: Iterable[Method] = (),
-        policy: PolicyName | None = None,
-    ) -> RoutingDecision:
+    def route(self, image: Image, **wanted: Unpack[Wanted]) -> RoutingDecision:
         """Decide how to convert an image, given as bytes, a path, or features measured by the caller.
 
         Raises:
@@ -68,23 +75,13 @@ class HybridRouter:
             InvalidImage: the bytes are no image, or too large a one.
             OSError: the file cannot be read.
         """
-        wanted = _constraints(quality_target, time_budget, svg_budget, preferred, avoided, policy)
-        return self._decide(self.predict(image), wanted)
+        constraints = _constraints(wanted)
+        return self._decide(self.predict(image), constraints)
 
-    def route_base(
-        self,
-        image: Image,
-        *,
-        quality_target: float | None = None,
-        time_budget: float | None = None,
-        svg_budget: int | None = None,
-        preferred: Iterable[Method] = (),
-        avoided: Iterable[Method] = (),
-        policy: PolicyName | None = None,
-    ) -> RoutingDecision:
+    def route_base(self, image: Image, **wanted: Unpack[Wanted]) -> RoutingDecision:
         """Decide as `route` does, by the forest alone."""
-        wanted = _constraints(quality_target, time_budget, svg_budget, preferred, avoided, policy)
-        return self._decide(self.export.predict_base(sample_from(image).features, ASKED_FOR_BASE), wanted)
+        constraints = _constraints(wanted)
+        return self._decide(self.export.predict_base(sample_from(image).features, ASKED_FOR_BASE), constraints)
 
     def predict(self, image: Image) -> Prediction:
         """Return what the models say about an image; base routing, with the reason, where the predictor fails."""
@@ -119,19 +116,8 @@ def _read(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _constraints(
-    quality_target: float | None,
-    time_budget: float | None,
-    svg_budget: int | None,
-    preferred: Iterable[Method],
-    avoided: Iterable[Method],
-    policy: PolicyName | None,
-) -> Constraints:
-    return Constraints(
-        quality_target=quality_target,
-        time_budget=time_budget,
-        svg_budget=svg_budget,
-        preferred=frozenset(preferred),
-        avoided=frozenset(avoided),
-        policy=policy,
-    )
+def _constraints(wanted: Wanted) -> Constraints:
+    given: dict[str, Any] = dict(wanted)
+    for name in ("preferred", "avoided"):
+        given[name] = frozenset(given.get(name, ()))
+    return Constraints(**given)

@@ -86,7 +86,7 @@ def _info(copy: Staged) -> ExportInfo:
         digest=copy.digest,
         verified=not copy.missing,
         trained_on=manifest.trained_on,
-        metrics={name: value for name, value in manifest.metrics.items() if value is not None},
+        metrics=manifest.numeric_metrics(),
     )
 
 

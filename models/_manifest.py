@@ -1,6 +1,7 @@
 """`model_info.json`, format 1, as frozen structs: an invalid manifest cannot exist."""
 
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args, get_type_hints
 
@@ -197,7 +198,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     forest: ForestSpec | None = None
     regressor: RegressorSpec | None = None
     golden: GoldenSpec = GoldenSpec()
-    metrics: dict[str, float | None] = {}
+    metrics: dict[str, Any] = {}
     metrics_per_family: dict[str, Any] = {}
     limits: Limits = Limits()
     frameworks: dict[str, str] = {}
@@ -218,6 +219,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         """Return lane -> file name of the quality predictor."""
         names = self.of_role(PREDICTOR)
         return {lane: name for suffix, lane in LANE_OF_SUFFIX.items() for name in names if name.endswith(suffix)}
+
+    def numeric_metrics(self) -> dict[str, float]:
+        """Return the metrics that are plain numbers."""
+        return numbers(self.metrics)
 
     def created_utc(self) -> datetime:
         """Return when the export was made; a time without a zone is taken as UTC."""
@@ -265,6 +270,14 @@ def decode_manifest(data: bytes) -> Manifest:
         if isinstance(exc.__cause__, UnknownFeatureName):
             raise exc.__cause__ from None
         raise
+
+
+def numbers(metrics: object) -> dict[str, float]:
+    """Return the finite numbers of a JSON object; nothing of anything else."""
+    if not isinstance(metrics, Mapping):
+        return {}
+    plain = {str(k): float(v) for k, v in metrics.items() if isinstance(v, int | float) and not isinstance(v, bool)}
+    return {name: value for name, value in plain.items() if math.isfinite(value)}
 
 
 def with_inputs(manifest: Manifest, inputs: tuple[Input, ...]) -> Manifest:

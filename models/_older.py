@@ -13,7 +13,6 @@ Files: `quality_predictor.onnx` and `quality_predictor.pt`, or else the only fil
 looked at, for nothing would say how to use them.
 """
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -32,6 +31,7 @@ from models._manifest import (
     Parameter,
     PlansInput,
     ThumbnailInput,
+    numbers,
 )
 from router import FEATURE_NAMES
 
@@ -54,13 +54,13 @@ Signature = Literal["image+params", "vector"]
 
 
 class Bare(msgspec.Struct, frozen=True, kw_only=True):
-    """What a bare manifest may say."""
+    """What a bare manifest may say; text that is something else counts as not said."""
 
-    name: str = ""
-    model_name: str = ""
-    version: str | int | float = ""
-    created: datetime | None = None
-    trained_on: str = ""
+    name: Any = None
+    model_name: Any = None
+    version: Any = ""
+    created: Any = None
+    trained_on: Any = None
     metrics: Any = None
     signature: Signature | None = None
     features: tuple[str, ...] = ()
@@ -97,14 +97,14 @@ def bare_manifest(data: bytes, directory: Path, modified: float) -> tuple[Manife
     bare = msgspec.json.decode(data, type=Bare)
     manifest = Manifest(
         format=0,
-        name=bare.name or bare.model_name or directory.name,
+        name=_text(bare.name) or _text(bare.model_name) or directory.name,
         version=str(bare.version),
-        created=bare.created or datetime.fromtimestamp(modified, UTC),
-        trained_on=bare.trained_on,
+        created=_time(bare.created) or datetime.fromtimestamp(modified, UTC),
+        trained_on=_text(bare.trained_on),
         files={name: FileEntry(role=PREDICTOR) for name in _predictor_files(directory)},
         inputs=(PlansInput(name="params", parameters=OLDER_PARAMETERS),),
         outputs={"quality": 0},
-        metrics=_numbers(bare.metrics),
+        metrics=dict(numbers(bare.metrics)),
     )
     return manifest, bare
 
@@ -154,7 +154,12 @@ def _predictor_files(directory: Path) -> list[str]:
     return found
 
 
-def _numbers(metrics: object) -> dict[str, float | None]:
-    if not isinstance(metrics, Mapping):
-        return {}
-    return {str(k): float(v) for k, v in metrics.items() if isinstance(v, int | float) and not isinstance(v, bool)}
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _time(value: object) -> datetime | None:
+    try:
+        return msgspec.convert(value, datetime)
+    except msgspec.ValidationError:
+        return None

@@ -25,7 +25,8 @@ class Regressor:
         self._outputs = [self._session.get_outputs()[-1].name]
         self._row = FeatureRow(spec.names, spec.log1p, spec.fill)
         self._spec = spec
-        self._ladder = np.array(spec.ladder, dtype=np.float32).reshape(-1, 1)
+        self._rows = np.zeros((len(spec.ladder), len(spec.names) + 1), dtype=np.float32)
+        self._rows[:, -1] = spec.ladder
         self._answer(Features())
 
     def plans(self, features: Features) -> tuple[Plan, ...]:
@@ -41,10 +42,10 @@ class Regressor:
         )
 
     def _answer(self, features: Features) -> Array:
-        row = self._row(features).astype(np.float32)
-        rows = np.hstack([np.broadcast_to(row, (len(self._ladder), len(row))), self._ladder])
+        rows = self._rows.copy()
+        rows[:, :-1] = self._row(features)
         answer = np.asarray(self._session.run(self._outputs, {self._input: rows})[0], dtype=np.float32)
-        if answer.shape != (len(self._ladder), len(self._spec.parameters)) or not np.isfinite(answer).all():
+        if answer.shape != (len(self._rows), len(self._spec.parameters)) or not np.isfinite(answer).all():
             raise ValueError("it does not answer one finite number per parameter")
         return answer
 

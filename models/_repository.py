@@ -35,11 +35,12 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find_exports(models: Path) -> list[FoundExport]:
-    """Return the exports under `models` and the one in it, newest first, then by name; broken ones come last."""
+    """Return the exports under `models` and the one in it: newest first, of one age by name backwards (v2 before v1).
+
+    Broken ones come last. Only manifests are read: whether the files are whole shows when one is loaded.
+    """
     found = [_found(path) for path in _directories(models)]
-    return sorted(
-        found, key=lambda one: (bool(one.problem), -one.created.timestamp() if not one.problem else 0.0, one.name)
-    )
+    return sorted(found, key=lambda one: (not one.problem, one.created, one.name), reverse=True)
 
 
 def load_newest(

@@ -33,7 +33,7 @@ from models.errors import (
 )
 
 MAX_MANIFEST_BYTES = 4 << 20  # metrics per family take a few kilobytes; more than this is no manifest
-PREFIX = "staged-"
+PREFIX = "vecroute-staged-"
 # A copy lives for as long as one load, seconds; older ones were left by a process that was killed in between.
 STALE_SECONDS = 3600.0
 
@@ -102,16 +102,11 @@ def staged(described: Described, staging: Path | None, roles: frozenset[str] | N
     Raises:
         ExportError: a file is missing, damaged or changing, or the copy could not be made.
     """
-    base = staging or default_staging()
-    try:
-        base.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _sweep(base)
-        root = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
-    except OSError as exc:
-        raise StagingFailed(described.directory, str(exc)) from exc
+    root = _private_directory(described.directory, staging)
     try:
         yield _fill(described, root, roles)
     finally:
+        root.chmod(0o700)
         shutil.rmtree(root, ignore_errors=True)
 
 
@@ -127,6 +122,20 @@ def _read_manifest(directory: Path) -> tuple[bytes, float]:
         raise ManifestMissing(directory, exc.strerror or str(exc)) from exc
 
 
+def _private_directory(export: Path, staging: Path | None) -> Path:
+    """Make a directory for one copy; without one that we may write to, under the system's temporary directory."""
+    bases = [staging] if staging else [default_staging(), Path(tempfile.gettempdir())]
+    refusal = OSError("no directory")
+    for base in bases:
+        try:
+            base.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _sweep(base)
+            return Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
+        except OSError as exc:
+            refusal = exc
+    raise StagingFailed(export, str(refusal)) from refusal
+
+
 def _fill(described: Described, root: Path, roles: frozenset[str] | None) -> Staged:
     """Copy the files into `root` by their hashes and say what could not be checked."""
     manifest, hashes = described.manifest, {}
@@ -136,6 +145,9 @@ def _fill(described: Described, root: Path, roles: frozenset[str] | None) -> Sta
             _compare(described.directory, name, (entry.sha256, entry.bytes), (hashes[name], size))
         else:
             hashes[name] = entry.sha256 or ""
+    # Without hashes nothing else would notice that another export was being copied over this one.
+    if _read_manifest(described.directory)[0] != described.data:
+        raise FileDamaged(described.directory, MANIFEST_NAME, "it changed while the files were read")
     root.chmod(0o500)
     return Staged(
         described=described, root=root, digest=digest_of(described.data, hashes), missing=_unverifiable(manifest)
@@ -189,8 +201,13 @@ def _identity(descriptor: int) -> tuple[int, int, int]:
 
 
 def _sweep(base: Path) -> None:
-    """Remove copies that a killed process left behind."""
+    """Remove copies that a killed process of this user left behind."""
     for path in base.glob(f"{PREFIX}*"):
-        if time.time() - path.stat().st_mtime > STALE_SECONDS:
-            path.chmod(0o700)
-            shutil.rmtree(path, ignore_errors=True)
+        try:
+            status = path.stat()
+            if status.st_uid == os.geteuid() and time.time() - status.st_mtime > STALE_SECONDS:
+                path.chmod(0o700)
+                shutil.rmtree(path, ignore_errors=True)
+        except OSError:
+            # Another process swept it first.
+            continue

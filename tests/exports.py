@@ -91,7 +91,7 @@ def write_export(
 
 def manifest(contents: Mapping[str, tuple[str, bytes]], *, name: str, version: str, created: str) -> dict[str, Any]:
     """Return the manifest that fits the files."""
-    return {
+    info = {
         "format": 1,
         "name": name,
         "version": version,
@@ -140,6 +140,9 @@ def manifest(contents: Mapping[str, tuple[str, bytes]], *, name: str, version: s
         "limits": {"max_ms": 50.0},
         "frameworks": {"onnx": onnx.__version__},
     }
+    # A copy of its own for each caller, who may then make it lie.
+    copy: dict[str, Any] = json.loads(json.dumps(info))
+    return copy
 
 
 def golden_npz(directory: Path, bias: float = 0.0) -> bytes:
