@@ -40,8 +40,8 @@ class Conversation:
     async def run(self) -> None:
         """Talk until the client ends it, goes away, or stops reading or writing in the middle of a message."""
         try:
-            while (received := await self._channel.receive()) is not None:
-                await self._converse(received)
+            while await self._converse():
+                pass
         except TimeoutError:
             _log.info("client dropped", reason="it stopped in the middle of a message")
         except ConnectionError:
@@ -74,7 +74,11 @@ class Conversation:
         await self._channel.wait_gone()
         scope.cancel()
 
-    async def _converse(self, received: Received) -> None:
+    async def _converse(self) -> bool:
+        """Answer one call; tell whether there was one. Its descriptors close at the end, not with the next call."""
+        received = await self._channel.receive()
+        if received is None:
+            return False
         self._counters.requests += 1
         self._counters.inflight += 1
         try:
@@ -87,6 +91,7 @@ class Conversation:
             self._counters.inflight -= 1
         if not (isinstance(received.call, Call) and received.call.oneway):
             await self._channel.send(reply)
+        return True
 
     async def _reply(self, received: Received) -> bytes:
         try:

@@ -1,6 +1,7 @@
 """Reloading: a signal, a call and a change on disk all end in the same place; events of the watcher are only hints."""
 
-from collections.abc import AsyncIterator, Callable
+import contextlib
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
 import anyio
@@ -35,7 +36,7 @@ class Reloader:
         finally:
             self._notifier.ready(self._describe())
         if self._exports.problem is not None:
-            _log.warning("export refused", problem=self._exports.problem, taken=taken)
+            _log.warning("export problem", problem=self._exports.problem, taken=taken)
             if not taken:
                 raise ReloadFailed(self._exports.problem)
         return self._exports.current
@@ -60,11 +61,15 @@ class Watcher:
 
     async def run(self) -> None:
         """Watch until cancelled."""
-        async for _ in self._hints():
-            if await self._settled() != self._exports.files:
-                await self._reloader.try_reload()
+        async with anyio.create_task_group() as tasks:
+            ended = anyio.Event()
+            tasks.start_soon(_set_when_cancelled, ended)
+            async with contextlib.aclosing(self._hints(ended)) as hints:
+                async for _ in hints:
+                    if await self._settled() != self._exports.files:
+                        await self._reloader.try_reload()
 
-    async def _hints(self) -> AsyncIterator[None]:
+    async def _hints(self, ended: anyio.Event) -> AsyncGenerator[None]:
         """Say when to look: on events, and every `recheck` seconds, since some file systems send none."""
         while True:
             watched = _identity(self._directory)
@@ -72,19 +77,21 @@ class Watcher:
                 await anyio.sleep(self._recheck)
                 yield
                 continue
-            async for _ in watchfiles.awatch(
+            changes = watchfiles.awatch(
                 self._directory,
-                step=int(self._step * 1000),
+                watch_filter=None,
                 debounce=int(self._step * 4000),
+                step=int(self._step * 1000),
+                stop_event=ended,
                 rust_timeout=int(self._recheck * 1000),
                 yield_on_timeout=True,
-                watch_filter=None,
-                raise_interrupt=False,
                 ignore_permission_denied=True,
-            ):
-                yield
-                if _identity(self._directory) != watched:
-                    break
+            )
+            async with contextlib.aclosing(changes):
+                async for _ in changes:
+                    yield
+                    if _identity(self._directory) != watched:
+                        break
 
     async def _settled(self) -> Fingerprint:
         """Return the state of the files once it has stayed the same for one step."""
@@ -97,6 +104,14 @@ class Watcher:
             if after == before:
                 return after
             before = after
+
+
+async def _set_when_cancelled(event: anyio.Event) -> None:
+    """Tell the watching thread to end: the wait for it is shielded from cancellation."""
+    try:
+        await anyio.sleep_forever()
+    finally:
+        event.set()
 
 
 def _identity(directory: Path) -> tuple[int, int] | None:

@@ -128,7 +128,7 @@ class Service:
         await self._exports.load()
         export = self._exports.current
         if self._exports.problem is not None:
-            _log.warning("export refused", problem=self._exports.problem)
+            _log.warning("export problem", problem=self._exports.problem)
         prediction = await self._inference.predict(export, partial(sample, CANARY))
         decision = decide(prediction, Constraints(), self._host.now(), self._settings.decision_policy())
         _log.info("canary decided", method=decision.primary_method, lane=decision.lane, why=decision.fallback_reason)

@@ -7,7 +7,9 @@ from vecroute._wire import ReportRequest
 from vecroute.errors import InvalidValue
 
 
-def _report(quality: float = 0.9, predicted: float | None = None, seconds: float = 0.2, size: int = 10) -> ReportRequest:
+def _report(
+    quality: float = 0.9, predicted: float | None = None, seconds: float = 0.2, size: int = 10
+) -> ReportRequest:
     return ReportRequest(
         method="performance", quality=quality, seconds=seconds, svg_bytes=size, predicted_quality=predicted
     )
