@@ -27,7 +27,7 @@ class FoundExport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
-    """The export that serves, and one line for each newer one that does not."""
+    """The export that serves, and one line for each that was found broken on the way to it."""
 
     export: Export
     directory: Path | None
@@ -52,22 +52,20 @@ def load_newest(
     defaults: Path | None = DEFAULT_EXPORT,
 ) -> Loaded:
     """Load the newest export that serves as it promises; else the newest that serves at all; else the built-in."""
-    problems, degraded = list[str](), list[Loaded]()
-    for found in find_exports(models):
+    found, degraded = find_exports(models), list[Loaded]()
+    problems = [f"{one.directory}: {one.problem}" for one in found if one.problem]
+    for directory in [one.directory for one in found if not one.problem]:
         try:
-            if found.problem:
-                problems.append(f"{found.directory}: {found.problem}")
-                continue
             export = load_export(
-                found.directory, lanes=lanes, require_verified=require_verified, staging=staging, defaults=defaults
+                directory, lanes=lanes, require_verified=require_verified, staging=staging, defaults=defaults
             )
         except ExportError as exc:
             problems.append(str(exc))
             continue
-        loaded = Loaded(export=export, directory=found.directory, problems=tuple(problems))
+        loaded = Loaded(export=export, directory=directory, problems=tuple(problems))
         if not export.degraded:
             return loaded
-        problems += [f"{found.directory}: {problem}" for problem in export.problems]
+        problems += [f"{directory}: {problem}" for problem in export.problems]
         degraded.append(loaded)
     if degraded:
         return msgspec.structs.replace(degraded[0], problems=tuple(problems))

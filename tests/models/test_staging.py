@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from models import _staging
+from models._digest import copy_hashed
 from models._manifest import FOREST
 from models._staging import PREFIX, STALE_SECONDS, default_staging, describe, staged
 from models.errors import (
@@ -137,7 +137,6 @@ def test_an_unknown_feature_is_told_by_name(tmp_path: Path) -> None:
 
 def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = exports.write_older_export(tmp_path / "a", signature="vector")
-    copy_hashed = _staging.copy_hashed
 
     def appending(source: Any, target: Any) -> tuple[str, int]:
         copied = copy_hashed(source, target)
@@ -145,7 +144,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path, monkeyp
             file.write(b"more")
         return copied
 
-    monkeypatch.setattr(_staging, "copy_hashed", appending)
+    monkeypatch.setattr("models._staging.copy_hashed", appending)
     with pytest.raises(FileDamaged, match="changed while it was read"):
         stage(directory)
 

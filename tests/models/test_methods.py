@@ -1,0 +1,47 @@
+"""The method table offers at most eight plans; another method is another entry."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from models import _methods
+from models._manifest import RegressorSpec
+from models._methods import METHOD_PLANS, Roles, candidates
+from models._regressor import Regressor
+from router import MAX_CANDIDATES, Features, Plan
+from router.formulas import feature_mapping_plans, performance_plans
+from tests import exports
+
+FEATURES = Features(edge_density=0.1, image_area=65536.0)
+
+
+def roles(directory: Path) -> Roles:
+    spec = msgspec.convert(exports.manifest({}, name="", version="", created="")["regressor"], RegressorSpec)
+    (directory / "regressor.onnx").write_bytes(exports.regressor_onnx())
+    return Roles(regressor=Regressor(directory / "regressor.onnx", spec))
+
+
+def test_without_models_the_formulas_offer_their_plans() -> None:
+    offered = candidates(FEATURES, Roles())
+    assert [plan for method, plan in offered if method == "performance"] == list(performance_plans(FEATURES))
+    assert [plan for method, plan in offered if method == "feature_mapping"] == list(feature_mapping_plans(FEATURES))
+    assert {method for method, _ in offered} == {"performance", "feature_mapping"}
+
+
+def test_with_a_regressor_every_method_takes_part(tmp_path: Path) -> None:
+    offered = candidates(FEATURES, roles(tmp_path))
+    assert [method for method, _ in offered if method == "regression"] == ["regression"] * 4
+    assert len(offered) <= MAX_CANDIDATES
+
+
+def test_features_that_nobody_measured_still_give_plans(tmp_path: Path) -> None:
+    assert {method for method, _ in candidates(Features(), roles(tmp_path))} == set(METHOD_PLANS)
+
+
+def test_another_method_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    plans = (Plan(upscale=4),) * MAX_CANDIDATES
+    monkeypatch.setitem(_methods.METHOD_PLANS, "ppo", lambda features, roles: plans)
+    offered = candidates(FEATURES, Roles())
+    assert ("ppo", Plan(upscale=4)) in offered
+    assert len(offered) == MAX_CANDIDATES
