@@ -148,7 +148,7 @@ class TorchScriptLane:
             load: Callable[..., Any] = torch.jit.load
             self._module = load(str(path), map_location="cpu").eval()
         arguments = self._module.forward.schema.arguments[1:]
-        self.input_names: tuple[str, ...] = tuple(argument.name for argument in arguments)
+        self.input_names: tuple[str, ...] = tuple(a.name for a in arguments if not a.has_default_value())
         matrices = [tuple(p.shape) for p in self._module.parameters() if p.ndim == 2]
         self.vector_width: int | None = matrices[0][1] if matrices else None
         self._from_numpy, self._inference = torch.from_numpy, torch.inference_mode

@@ -190,7 +190,10 @@ SLOW_SIDE = 1024
 
 
 def slow_predictor(products: int = 400) -> bytes:
-    """Return the linear predictor with seconds of useless work in many nodes: something to cancel."""
+    """Return the linear predictor with useless work in many nodes, some 20 ms each: something to cancel.
+
+    Inside an export keep `products` below 10, for loading runs it four times.
+    """
     return linear_onnx(wide=products)
 
 

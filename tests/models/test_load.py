@@ -109,6 +109,16 @@ def test_other_values_than_the_golden_ones_refuse_the_export(tmp_path: Path) -> 
         load_export(directory, defaults=None)
 
 
+def test_golden_samples_of_another_shape_do_not_fit_the_lane(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    exports.golden_npz(tmp_path / "a")
+    with np.load(tmp_path / "a" / "golden.npz") as arrays:
+        golden = _npz(tmp_path / "golden.npz", **dict(arrays) | {"out": np.zeros((2, 6), dtype=np.float32)})
+    export = load_export(exports.write_export(tmp_path / "a", files={"golden.npz": golden}), defaults=None)
+    assert export.lane == "base"
+    assert "golden output has shape (2, 6)" in export.problems[0]
+
+
 def test_golden_values_that_are_no_numbers_refuse_the_export(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     golden = exports.golden_npz(tmp_path / "a", NAN)

@@ -1,5 +1,6 @@
 """What is loaded is a private copy of exactly the bytes that were checked, and it is gone afterwards."""
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -147,6 +148,17 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path, monkeyp
     monkeypatch.setattr("models._staging.copy_hashed", appending)
     with pytest.raises(FileDamaged, match="changed while it was read"):
         stage(directory)
+
+
+def test_a_full_disk_is_told_and_nothing_stays(tmp_path: Path, staging: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(source: Any, target: Any) -> tuple[str, int]:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    directory = exports.write_export(tmp_path / "a")
+    monkeypatch.setattr("models._staging.copy_hashed", full)
+    with pytest.raises(StagingFailed, match="No space left"):
+        stage(directory)
+    assert list(staging.iterdir()) == []
 
 
 def test_an_export_that_is_replaced_while_it_is_read_is_refused(tmp_path: Path) -> None:
