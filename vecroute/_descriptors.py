@@ -1,44 +1,14 @@
-"""Bytes and file descriptors through a Unix stream socket, and images as descriptors; nothing lost, nothing inherited.
-
-Descriptors ride with the first byte of their message. The kernel merges what was sent apart, so `receive` looks at what
-waits and takes no byte beyond one message: descriptors it returns belong to the message whose bytes it returns.
-"""
+"""Images as file descriptors, and descriptors through a Unix stream socket, with the first byte of their message."""
 
 import array
 import os
 import stat
 from collections.abc import Sequence
-from socket import CMSG_SPACE, MSG_CMSG_CLOEXEC, MSG_CTRUNC, MSG_NOSIGNAL, MSG_PEEK, SCM_RIGHTS, SOL_SOCKET, socket
-from typing import Final
+from socket import MSG_NOSIGNAL, SCM_RIGHTS, SOL_SOCKET, socket
 
-from vecroute.errors import InvalidImage, ProtocolError
+from vecroute.errors import InvalidImage
 
 Image = bytes | str | os.PathLike[str]
-
-READ_BYTES: Final = 64 * 1024
-# Room for descriptors of one message. We need one; a few more let a clumsy client get a clear error.
-MAX_DESCRIPTORS: Final = 8
-_ROOM: Final = CMSG_SPACE(MAX_DESCRIPTORS * array.array("i").itemsize)
-
-
-def receive(sock: socket) -> tuple[bytes, list[int]]:
-    """Return the next bytes, of one message only, and the descriptors that came with them; no bytes at the end.
-
-    The caller owns the descriptors. On a non-blocking socket BlockingIOError flies when nothing waits.
-
-    Raises:
-        ProtocolError: more descriptors than `MAX_DESCRIPTORS` came; those that arrived are closed.
-    """
-    waiting = sock.recv(READ_BYTES, MSG_PEEK)
-    size = waiting.find(b"\0") + 1 or len(waiting)
-    data, ancillary, flags, _ = sock.recvmsg(size or 1, _ROOM, MSG_CMSG_CLOEXEC)
-    if not ancillary and not flags & MSG_CTRUNC:
-        return data, []
-    descriptors = _descriptors_in(ancillary)
-    if flags & MSG_CTRUNC:
-        close_all(descriptors)
-        raise ProtocolError(f"more than {MAX_DESCRIPTORS} file descriptors in one message")
-    return data, descriptors
 
 
 def send_some(sock: socket, data: bytes | memoryview, descriptors: Sequence[int] = ()) -> int:
@@ -88,11 +58,3 @@ def _regular_file(path: str | os.PathLike[str]) -> int:
         os.close(descriptor)
         raise InvalidImage(f"{os.fspath(path)} is no regular file; give an image file or its bytes")
     return descriptor
-
-
-def _descriptors_in(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
-    found = array.array("i")
-    for level, kind, data in ancillary:
-        if level == SOL_SOCKET and kind == SCM_RIGHTS:
-            found.frombytes(data[: len(data) - len(data) % found.itemsize])
-    return found.tolist()

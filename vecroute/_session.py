@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Final, Generic, Literal, TypeVar
 
 from vecroute._calls import PreparedCall
-from vecroute._descriptors import READ_BYTES, close_all, open_image, send_some
+from vecroute._descriptors import close_all, open_image, send_some
 from vecroute._varlink import ClientCodec, Reply
 from vecroute.errors import ClientClosed, DaemonUnavailable
 
 T = TypeVar("T")
 
+READ_BYTES: Final = 64 * 1024
 # Idle connections kept; more than this many callers at once pay for connecting.
 MOST_IDLE: Final = 16
 # A full backlog cannot be waited for on a Unix socket: connect refuses at once, so try again after this many seconds.
@@ -58,13 +59,14 @@ class Connection:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._codec = ClientCodec()
+        self._refused = False  # the call's NUL never went out, so nothing can have been done
         self.readable = Wait(sock.fileno(), "read")
         self._writable = Wait(sock.fileno(), "write")
 
     @property
     def reusable(self) -> bool:
-        """Whether nothing is left over from the last call."""
-        return self._codec.at_boundary
+        """Whether the last call left nothing over and the daemon takes another."""
+        return self._codec.at_boundary and not self._refused
 
     def close(self) -> None:
         self._sock.close()
@@ -72,13 +74,19 @@ class Connection:
     def send_nowait(self, message: bytes | memoryview, descriptors: Sequence[int]) -> int:
         """Send what fits, descriptors with the first byte, and return how many bytes went.
 
+        To a daemon that has gone away everything "goes": what is left to do is to read its last words. One that
+        refuses a connection says why before it hangs up.
+
         Raises:
-            ConnectionLost: the daemon went away. The NUL never went out, so nothing can have been done.
+            ConnectionLost: the kernel does not take it (too many descriptors on their way).
         """
         try:
             return send_some(self._sock, message, descriptors)
         except BlockingIOError:
             return 0
+        except ConnectionError:
+            self._refused = True
+            return len(message)
         except OSError as exc:
             raise ConnectionLost(exc.strerror or str(exc), delivered=False) from exc
 
@@ -109,7 +117,7 @@ class Connection:
         return self._codec.next_reply()
 
     def _lost(self, reason: str) -> ConnectionLost:
-        return ConnectionLost(reason, delivered=True, answered=not self._codec.at_boundary)
+        return ConnectionLost(reason, delivered=not self._refused, answered=not self._codec.at_boundary)
 
 
 class Pool:

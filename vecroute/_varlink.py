@@ -1,7 +1,7 @@
 """The Varlink protocol as bytes in, values out; nothing here touches a socket.
 
 A message is one JSON object and a NUL. Both sides collect bytes with `receive_data` and ask for whole messages;
-"not enough yet" is None. File descriptors are not bytes: they ride beside them, see `vecroute._descriptors`.
+"not enough yet" is None. File descriptors are not bytes: they ride beside them.
 """
 
 import re

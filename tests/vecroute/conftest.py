@@ -1,0 +1,83 @@
+"""A daemon to talk to, and both clients behind one face."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from tests.vecroute.fake_daemon import Behaviour, FakeDaemon, answer
+from vecroute import AsyncClient, Client
+
+StartDaemon = Callable[..., FakeDaemon]
+
+
+class Caller(Protocol):
+    """Either client, called from plain code."""
+
+    def __call__(self, method: str, /, *args: Any, **kwargs: Any) -> Any: ...
+
+
+class PlainCaller:
+    """The synchronous client."""
+
+    def __init__(self, path: Path, timeout: float | None) -> None:
+        self.client = Client(path, timeout)
+
+    def __call__(self, method: str, /, *args: Any, **kwargs: Any) -> Any:
+        return getattr(self.client, method)(*args, **kwargs)
+
+    def end(self) -> None:
+        self.client.close()
+
+
+class LoopCaller:
+    """The asyncio client, each call run to its end in one loop."""
+
+    def __init__(self, path: Path, timeout: float | None) -> None:
+        self.client = AsyncClient(path, timeout)
+        self._runner = asyncio.Runner()
+
+    def __call__(self, method: str, /, *args: Any, **kwargs: Any) -> Any:
+        async def call() -> Any:
+            return await getattr(self.client, method)(*args, **kwargs)
+
+        return self._runner.run(call())  # its own loop: other tests' loops are no business of this client
+
+    def end(self) -> None:
+        self("close")
+        self._runner.close()
+
+
+@pytest.fixture
+def socket_path(tmp_path: Path) -> Path:
+    return tmp_path / "s"
+
+
+@pytest.fixture
+def start(socket_path: Path) -> Iterator[StartDaemon]:
+    """Start a daemon with the given behaviours, one per connection; it answers everything by default."""
+    started: list[FakeDaemon] = []
+
+    def begin(*behaviours: Behaviour) -> FakeDaemon:
+        started.append(FakeDaemon(socket_path, behaviours or (answer,)))
+        return started[-1]
+
+    yield begin
+    for daemon in started:
+        daemon.close()
+
+
+@pytest.fixture(params=[PlainCaller, LoopCaller], ids=["sync", "async"])
+def connect(request: pytest.FixtureRequest, socket_path: Path) -> Iterator[Callable[..., Caller]]:
+    """Return a function that makes a client; every test that asks for it runs once with each client."""
+    made: list[PlainCaller | LoopCaller] = []
+
+    def begin(timeout: float | None = 5.0) -> Caller:
+        made.append(request.param(socket_path, timeout))
+        return made[-1]
+
+    yield begin
+    for caller in made:
+        caller.end()
