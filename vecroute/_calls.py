@@ -198,9 +198,9 @@ def _real(value: float | None) -> float | None:
 
 def _measured(given: GivenFeatures) -> dict[str, float]:
     """Return the features that have a value, by name, once they passed the router's own checks."""
-    features = given if isinstance(given, Features) else request_features(dict(given))
-    values = msgspec.structs.asdict(features)
-    return {name: float(value) for name, value in values.items() if value is not None}
+    values = msgspec.structs.asdict(given) if isinstance(given, Features) else given
+    features = request_features({name: value for name, value in values.items() if value is not None})
+    return {name: value for name, value in msgspec.structs.asdict(features).items() if value is not None}
 
 
 def _reader(kind: type[R], then: Callable[[R], T]) -> Callable[[Reply], T]:

@@ -19,7 +19,7 @@ class DaemonUnavailable(VecrouteError):
 
     def __init__(self, socket: str | os.PathLike[str], reason: str) -> None:
         super().__init__(
-            f"no daemon answers on {os.fspath(socket)} ({one_line(reason)}); start one with `vecroute serve`"
+            f"no daemon answers on {one_line(os.fspath(socket))} ({one_line(reason)}); start one with `vecroute serve`"
         )
         self.socket, self.reason = os.fspath(socket), reason
 
