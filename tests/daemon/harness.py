@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import anyio
+
 from vecroute import Client, Status
 from vecroute._interface import INTERFACE
 from vecroute._varlink import ClientCodec, Reply, encode_call
@@ -93,6 +95,13 @@ class Raw:
 
 
 StartDaemon = Callable[..., Daemon]
+
+
+async def wait_until(condition: Callable[[], bool]) -> None:
+    """Return once the condition holds."""
+    with anyio.fail_after(PATIENCE):
+        while not condition():  # noqa: ASYNC110 - threads and processes set no events of ours
+            await anyio.sleep(0.001)
 
 
 def launch(directory: Path, path: Path, settings: Mapping[str, object]) -> Daemon:

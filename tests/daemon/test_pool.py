@@ -1,0 +1,106 @@
+"""The pool: bounded, and a slot is free only when its thread is."""
+
+import threading
+
+import pytest
+
+from daemon.pool import Job, Pool
+from tests.daemon.harness import wait_until
+from vecroute.errors import Overloaded
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_work_gives_a_stage_and_then_a_result() -> None:
+    pool = Pool("test", 1, 1)
+
+    def work(job: Job[str, int]) -> int:
+        job.announce("half")
+        return 7
+
+    job = pool.submit(work)
+    assert await job.wait_stage() == "half"
+    assert await job.wait_result() == 7
+    assert pool.close()
+
+
+async def test_what_the_work_raises_is_raised_to_the_waiter() -> None:
+    pool = Pool("test", 1, 1)
+
+    def fail(_job: Job[str, int]) -> int:
+        raise ZeroDivisionError("no")
+
+    job = pool.submit(fail)
+    with pytest.raises(ZeroDivisionError):
+        await job.wait_stage()
+    with pytest.raises(ZeroDivisionError):
+        await job.wait_result()
+    pool.close()
+
+
+async def test_more_than_the_queue_holds_is_refused_at_once() -> None:
+    pool, gate = Pool("test", 1, 2), threading.Event()
+    pool.submit(lambda _: gate.wait())
+    await wait_until(lambda: pool.state().running == 1)
+    waiting: list[Job[None, int]] = [pool.submit(lambda _: 1), pool.submit(lambda _: 2)]
+    with pytest.raises(Overloaded, match="try again"):
+        pool.submit(lambda _: 3)
+    gate.set()
+    assert [await job.wait_result() for job in waiting] == [1, 2]
+    pool.close()
+
+
+async def test_abandoned_work_in_the_queue_is_never_begun() -> None:
+    pool, gate, begun = Pool("test", 1, 2), threading.Event(), threading.Event()
+    pool.submit(lambda _: gate.wait())
+    await wait_until(lambda: pool.state().running == 1)
+    job: Job[None, None] = pool.submit(lambda _: begun.set())
+    pool.abandon(job)
+    assert pool.state().waiting == 0
+    gate.set()
+    assert await pool.run(lambda _: 5, 10, "not done") == 5
+    assert not begun.is_set()
+    pool.close()
+
+
+async def test_a_thread_that_cannot_be_stopped_keeps_its_slot_until_it_ends() -> None:
+    pool, gate, asked = Pool("test", 1, 4), threading.Event(), threading.Event()
+    job: Job[None, bool] = pool.submit(lambda _: gate.wait(), stop=asked.set)
+    await wait_until(lambda: pool.state().running == 1)
+    pool.abandon(job)
+    assert asked.is_set()
+    assert (pool.state().running, pool.state().abandoned) == (1, 1)
+    with pytest.raises(Overloaded, match=r"not done within 0\.01 s"):
+        await pool.run(lambda _: 1, 0.01, "not done")
+    gate.set()
+    await wait_until(lambda: pool.state().running == 0)
+    assert await pool.run(lambda _: 1, 10, "not done") == 1
+    pool.close()
+
+
+async def test_work_that_has_ended_is_not_asked_to_stop() -> None:
+    pool, asked = Pool("test", 1, 4), threading.Event()
+    job: Job[None, int] = pool.submit(lambda _: 1, stop=asked.set)
+    await job.wait_result()
+    pool.abandon(job)
+    assert not asked.is_set()
+    pool.close()
+
+
+async def test_closing_tells_whether_a_thread_still_runs() -> None:
+    pool, gate = Pool("test", 2, 2), threading.Event()
+    pool.submit(lambda _: gate.wait())
+    await wait_until(lambda: pool.state().running == 1)
+    assert not pool.close()
+    gate.set()
+
+
+async def test_the_works_own_timeout_is_its_own() -> None:
+    pool = Pool("test", 1, 2)
+
+    def fail(_job: Job[None, int]) -> int:
+        raise TimeoutError("mine")
+
+    with pytest.raises(TimeoutError, match="mine"):
+        await pool.run(fail, 10, "not done")
+    pool.close()
