@@ -1,0 +1,116 @@
+"""A plan runs here: pixels in, SVG text out. Native code that may panic or exit, so callers use a worker."""
+
+import re
+import time
+
+import cv2
+import msgspec
+import numpy as np
+import vtracer
+
+from converter._preprocess import HALF, cut_alpha, prepare
+from converter.errors import ConversionFailed
+from router import Plan
+from router.pixels import Pixels, is_opaque
+
+# Soft alpha in layers: a pixel shows once its alpha reaches a layer's threshold; stacked opacities add up to the
+# middle of each band. Four bands keep the step between neighbours below what the eye sees as an outline.
+_BAND_EDGES = (26, 77, 128, 179, 230)
+_PATH = re.compile(r"<path [^>]*/>")
+
+
+class Traced(msgspec.Struct, frozen=True, kw_only=True):
+    """What running a plan gave: SVG text, the seconds from decoded pixels to that text, and its number of paths."""
+
+    svg: str
+    seconds: float
+    path_count: int
+
+
+def run_plan(pixels: Pixels, plan: Plan) -> Traced:
+    """Convert decoded pixels with a plan, in this process.
+
+    Raises:
+        ConversionFailed: VTracer refused or panicked.
+        ResultTooLarge: the plan enlarges the image beyond what is traced.
+    """
+    started = time.perf_counter()
+    paths = _paths(pixels, plan)
+    svg = _document(paths, pixels.shape[1], pixels.shape[0], plan.upscale)
+    return Traced(svg=svg, seconds=time.perf_counter() - started, path_count=svg.count("<path "))
+
+
+def _paths(pixels: Pixels, plan: Plan) -> str:
+    ready = prepare(pixels, plan)
+    if plan.matte == "none":
+        return _trace(ready, plan)
+    if plan.matte == "bands" and not is_opaque(ready):
+        return _banded(ready, plan)
+    return _cut(ready, plan, HALF)
+
+
+def _cut(ready: Pixels, plan: Plan, threshold: int) -> str:
+    cut = cut_alpha(ready, threshold)
+    return _trace(cut, plan) if cut[..., 3].any() else ""
+
+
+def _banded(ready: Pixels, plan: Plan) -> str:
+    """Trace one layer per alpha band, from the faintest up, each with the opacity that is still missing."""
+    layers = []
+    reached = 0.0
+    for low, high in zip(_BAND_EDGES, (*_BAND_EDGES[1:], 255), strict=True):
+        wanted = 1.0 if high == 255 else (low + high) / 510
+        paths = _cut(ready, plan, low)
+        opacity = (wanted - reached) / (1 - reached)
+        if paths:
+            layers.append(paths if opacity >= 1 else f'<g opacity="{opacity:.3f}">\n{paths}</g>\n')
+        reached = wanted
+    return "".join(layers)
+
+
+def _trace(pixels: Pixels, plan: Plan) -> str:
+    """Return the traced paths, one a line.
+
+    One empty row is put on top of an image with transparency: VTracer looks for transparent pixels on five scan lines
+    and, where it finds few, paints all transparency black.
+    """
+    pad = 0 if is_opaque(pixels) else 1
+    framed = np.pad(pixels, ((pad, 0), (0, 0), (0, 0))) if pad else pixels
+    found = _PATH.findall(_vtracer(framed, plan))
+    body = "\n".join(found)
+    if not found:
+        return ""
+    return f'<g transform="translate(0,-{pad})">\n{body}\n</g>\n' if pad else f"{body}\n"
+
+
+def _vtracer(pixels: Pixels, plan: Plan) -> str:
+    # BMP: nothing is compressed only to be decompressed; OpenCV wants blue first.
+    _, encoded = cv2.imencode(".bmp", cv2.cvtColor(pixels, cv2.COLOR_RGBA2BGRA))
+    try:
+        return vtracer.convert_raw_image_to_svg(
+            encoded.tobytes(),
+            img_format="bmp",
+            colormode=plan.colormode,
+            hierarchical=plan.hierarchical,
+            mode=plan.mode,
+            filter_speckle=plan.filter_speckle,
+            color_precision=plan.color_precision,
+            layer_difference=plan.layer_difference,
+            corner_threshold=plan.corner_threshold,
+            length_threshold=plan.length_threshold,
+            max_iterations=plan.max_iterations,
+            splice_threshold=plan.splice_threshold,
+            path_precision=plan.path_precision,
+        )
+    except BaseException as exc:
+        # pyo3 raises a Rust panic as PanicException, which derives from BaseException and cannot be imported.
+        if type(exc).__name__ != "PanicException" and not isinstance(exc, ValueError | OSError | RuntimeError):
+            raise
+        raise ConversionFailed(f"VTracer: {str(exc).splitlines()[0] if str(exc) else 'panic'}") from exc
+
+
+def _document(paths: str, width: int, height: int, upscale: int) -> str:
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width * upscale} {height * upscale}">\n{paths}</svg>\n'
+    )

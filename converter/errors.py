@@ -1,0 +1,26 @@
+"""What can go wrong with a conversion; each error says what to do next."""
+
+
+class ConverterError(Exception):
+    """Root of the converter's errors."""
+
+
+class ConversionFailed(ConverterError):
+    """VTracer panicked, the worker died, or the SVG does not render."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the conversion failed ({reason}); try another method or a lower upscale")
+
+
+class ConversionTimedOut(ConverterError):
+    """A conversion took longer than allowed and its worker was ended."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the conversion took longer than {seconds:g} s and was stopped; allow more time or upscale less")
+
+
+class ResultTooLarge(ConverterError):
+    """A plan would trace more pixels than the limit."""
+
+    def __init__(self, pixels: int, limit: int) -> None:
+        super().__init__(f"the plan would trace {pixels:,} pixels, the limit is {limit:,}; lower its upscale")
