@@ -9,8 +9,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from router.errors import RouterError
-from vecroute.errors import InvalidParameter, MessageTooLarge, ProtocolError, RequestError, from_router, one_line
+from vecroute.errors import InvalidParameter, MessageTooLarge, ProtocolError, RequestError, one_line
 
 T = TypeVar("T")
 
@@ -167,14 +166,11 @@ def decode_parameters(decoder: msgspec.json.Decoder[T], raw: msgspec.Raw) -> T:
 
     Raises:
         InvalidParameter: a parameter is unknown, missing or of the wrong type.
-        InvalidValue: a value broke a rule of the router's.
         ProtocolError: what looked like an object is broken inside (bytes that are no UTF-8).
     """
     try:
         return decoder.decode(body(raw))
     except msgspec.ValidationError as exc:
-        if isinstance(exc.__cause__, RouterError):
-            raise from_router(exc.__cause__) from exc
         raise InvalidParameter(_parameter_of(str(exc))) from exc
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise ProtocolError(str(exc)) from exc
