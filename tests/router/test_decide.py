@@ -82,6 +82,7 @@ def test_predicted_qualities_are_each_methods_best_that_fits() -> None:
         pytest.param(0.96, 0.95, 0.0, 1.0, id="a predictor without error"),
         pytest.param(0.10, 0.95, 0.0, 0.0, id="and below"),
         pytest.param(0.90, None, 0.02, 0.98, id="no target"),
+        pytest.param(0.90, None, 1.5, 0.0, id="no target and no idea"),
     ],
 )
 def test_quality_confidence(quality: float, target: float | None, error: float, expected: float) -> None:
@@ -183,6 +184,7 @@ def test_base_lane(policy: PolicyName, base: Any, reason: str, sentence: str) ->
     assert (got.lane, got.fallback_used, got.fallback_reason) == ("base", True, reason)
     assert (got.colab_trained, got.local_inference) == (False, False)
     assert (got.predicted_qualities, got.estimated_quality) == ({}, 0.85)
+    assert got.confidence == (0.8 if base else 0.5)
 
 
 def test_base_lane_keeps_the_budgets() -> None:

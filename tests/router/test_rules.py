@@ -4,7 +4,7 @@ import pytest
 
 from router import METHODS, Features, Plan, base_candidate
 from router._prediction import BASE_QUALITY
-from router._rules import METHOD_TIER, rule_order
+from router._rules import BYTES_FIXED, BYTES_PER_PIXEL, METHOD_TIER, SECONDS_PER_PIXEL, rule_order
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,11 @@ def test_base_candidate_grows_with_area_and_upscale() -> None:
 
     assert seconds(10_000, 1) < seconds(20_000, 1) < seconds(20_000, 2) < seconds(20_000, 3)
     assert seconds(None, 1) == seconds(65_536, 1)
+
+
+def test_base_candidate_is_a_fixed_part_and_one_per_traced_pixel() -> None:
+    plans = [Plan(upscale=1), Plan(upscale=2)]
+    one, four = (base_candidate("regression", plan, Features(image_area=10_000)) for plan in plans)
+    assert four.seconds - one.seconds == pytest.approx(SECONDS_PER_PIXEL * 30_000)
+    assert four.svg_bytes - one.svg_bytes == pytest.approx(BYTES_PER_PIXEL * 30_000)
+    assert one.svg_bytes - BYTES_PER_PIXEL * 10_000 == pytest.approx(BYTES_FIXED)

@@ -246,6 +246,12 @@ def test_order_base_takes_the_likeliest_method_and_its_finest_plan_that_fits() -
     assert order_base(made, Constraints(time_budget=0.1), IDLE, POLICY)[0][1] == quick
 
 
+def test_order_base_puts_a_method_that_the_forest_does_not_know_last() -> None:
+    base = {"regression": (0.2,) * 16, "performance": (0.1,) * 16}
+    made = Prediction(candidates=LADDER, base=base)  # type: ignore[arg-type]
+    assert order_base(made, NO_LIMITS, IDLE, POLICY) == [(0.2, FINE), (0.1, FAST), (0.0, MIDDLE)]
+
+
 def test_order_base_when_nothing_fits_takes_the_nearest() -> None:
     made = Prediction(candidates=(FINE, MIDDLE, FAST), base=forest(regression=0.7))
     ranked = order_base(made, Constraints(time_budget=0.001), IDLE, POLICY)
