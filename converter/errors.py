@@ -1,7 +1,9 @@
 """What can go wrong with a conversion; each error says what to do next."""
 
+from router.errors import CrossesProcesses
 
-class ConverterError(Exception):
+
+class ConverterError(CrossesProcesses):
     """Root of the converter's errors."""
 
 
@@ -16,7 +18,9 @@ class ConversionTimedOut(ConverterError):
     """A conversion took longer than allowed and its worker was ended."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"the conversion took longer than {seconds:g} s and was stopped; allow more time or upscale less")
+        super().__init__(
+            f"the conversion took longer than {seconds:g} s and was stopped; allow more time or upscale less"
+        )
 
 
 class ResultTooLarge(ConverterError):

@@ -2,11 +2,13 @@
 
 import math
 
+import msgspec
+
 from router._decision import RoutingDecision
 from router._prediction import Candidate, Method, Prediction
 from router._request import Constraints, Host, Policy, PolicyName
 from router._scoring import fits, meets, order_base, order_constrained, order_weighted
-from router.errors import RouterError
+from router.errors import InvalidConstraint, RouterError
 
 MOST_FALLBACKS = 3
 _ORDER = {"weighted": order_weighted, "constrained": order_constrained}
@@ -19,9 +21,9 @@ def decide(
 
     Raises:
         RouterError: the prediction holds no candidate.
+        InvalidConstraint: the one method asked for offers no plan.
     """
-    if not prediction.candidates:
-        raise RouterError("the prediction holds no candidate; predict with at least one method")
+    prediction = _allowed(prediction, constraints.method)
     name: PolicyName = constraints.policy or policy.name
     predicted = prediction.lane != "base"
     order = _ORDER[name] if predicted else order_base
@@ -51,6 +53,19 @@ def decide(
         resource_availability=host.resource_availability,
         decided_at=host.now,
     )
+
+
+def _allowed(prediction: Prediction, method: Method | None) -> Prediction:
+    """Return the prediction with the candidates a request allows."""
+    if not prediction.candidates:
+        raise RouterError("the prediction holds no candidate; predict with at least one method")
+    if method is None:
+        return prediction
+    own = tuple(c for c in prediction.candidates if c.method == method)
+    if not own:
+        offered = dict.fromkeys(c.method for c in prediction.candidates)
+        raise InvalidConstraint("method", method, f"one that the export offers: {', '.join(offered)}")
+    return msgspec.structs.replace(prediction, candidates=own)
 
 
 def _other_methods(best: Candidate, ranked: list[tuple[float, Candidate]]) -> tuple[Method, ...]:

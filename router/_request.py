@@ -15,7 +15,8 @@ class Constraints(msgspec.Struct, frozen=True, kw_only=True):
     """What one request asks for; every field may be left out.
 
     `quality_target` in (0, 1] (SSIM, see the design's section on quality); `time_budget` seconds > 0; `svg_budget`
-    bytes > 0; `preferred` and `avoided` methods, disjoint; `policy` overrides the configured one.
+    bytes > 0; `preferred` and `avoided` methods, disjoint; `method` allows that one alone; `policy` overrides the
+    configured one.
 
     Raises:
         InvalidConstraint: a value outside its range, an unknown method or policy.
@@ -27,6 +28,7 @@ class Constraints(msgspec.Struct, frozen=True, kw_only=True):
     preferred: frozenset[Method] = frozenset()
     avoided: frozenset[Method] = frozenset()
     policy: PolicyName | None = None
+    method: Method | None = None
 
     def __post_init__(self) -> None:
         if self.quality_target is not None and not 0 < self.quality_target <= 1:
@@ -37,6 +39,8 @@ class Constraints(msgspec.Struct, frozen=True, kw_only=True):
             raise InvalidConstraint("svg_budget", self.svg_budget, "bytes above 0")
         if self.policy not in (None, *get_args(PolicyName)):
             raise InvalidConstraint("policy", self.policy, "weighted or constrained")
+        if self.method is not None and self.method not in METHODS:
+            raise InvalidConstraint("method", self.method, f"one of {', '.join(METHODS)}")
         for name in ("preferred", "avoided"):
             if unknown := sorted(set(getattr(self, name)) - set(METHODS)):
                 raise InvalidConstraint(name, unknown[0], f"methods out of {', '.join(METHODS)}")

@@ -1,7 +1,23 @@
 """What can be wrong with a value the router is given; each error says what to do next."""
 
+from typing import Any
 
-class RouterError(ValueError):
+
+class CrossesProcesses(Exception):
+    """An exception that pickles whole, though its constructor takes values and not the message."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind: type[Exception], args: tuple[Any, ...], state: dict[str, Any]) -> Exception:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class RouterError(CrossesProcesses, ValueError):
     """Root of the router's errors: the caller handed in something that cannot be routed."""
 
 

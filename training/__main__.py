@@ -22,7 +22,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     parser.add_argument("step", choices=["fetch", "search", "fit", "label", "train", "all"])
     parser.add_argument("--corpus", type=Path, default=Path("corpus"), help="where the packages lie (default: corpus)")
-    parser.add_argument("--work", type=Path, default=Path("labels-work"), help="where runs are kept (default: labels-work)")
+    parser.add_argument(
+        "--work", type=Path, default=Path("labels-work"), help="where runs are kept (default: labels-work)"
+    )
     parser.add_argument("--out", type=Path, default=Path("models/exported/default"), help="the export to write")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="worker processes (default: cores)")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the corpus to use (default: 1)")

@@ -9,7 +9,9 @@ class FamilyMissing(TrainingError):
     """A family's package could not be fetched or read."""
 
     def __init__(self, package: str, reason: str) -> None:
-        super().__init__(f"{package} is not there ({reason}); check the network and npm, or put its .tgz into the corpus folder")
+        super().__init__(
+            f"{package} is not there ({reason}); check the network and npm, or put its .tgz into the corpus folder"
+        )
 
 
 class LabelsDamaged(TrainingError):

@@ -1,0 +1,135 @@
+"""The converter people call: it asks the router, runs the plan, measures, and falls back when a conversion dies."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol, Self
+
+import msgspec
+
+from converter._pool import Conversion, Converter
+from converter.errors import ConverterError
+from router import Method, Plan, PolicyName, RoutingDecision
+
+
+class Router(Protocol):
+    """What is asked for decisions: a `models.HybridRouter`, or a client of the daemon."""
+
+    def route(
+        self,
+        image: bytes,
+        *,
+        quality_target: float | None = None,
+        time_budget: float | None = None,
+        svg_budget: int | None = None,
+        preferred: Iterable[Method] = (),
+        avoided: Iterable[Method] = (),
+        policy: PolicyName | None = None,
+        method: Method | None = None,
+    ) -> RoutingDecision:
+        """Return the decision for an encoded image."""
+        ...
+
+
+class ConversionResult(msgspec.Struct, frozen=True, kw_only=True):
+    """An SVG with its measured figures, and the decision it came from.
+
+    `quality` 0..1, `seconds` from decoded pixels to SVG text, `svg_bytes` its length; `fallbacks` lists the methods
+    that failed before this one, with their errors.
+    """
+
+    svg: str
+    quality: float
+    seconds: float
+    svg_bytes: int
+    path_count: int
+    width: int
+    height: int
+    method: Method
+    plan: Plan
+    prediction_metadata: RoutingDecision
+    fallbacks: tuple[str, ...] = ()
+
+
+class FourTierConverter:
+    """Convert images by the router's decision; workers are shared by all calls and ended by `close`."""
+
+    def __init__(self, router: Router | None = None, *, converter: Converter | None = None) -> None:
+        self._router = router if router is not None else _in_process_router()
+        self._converter = converter if converter is not None else Converter(workers=1)
+
+    def convert(
+        self,
+        image: bytes | os.PathLike[str],
+        *,
+        quality_target: float | None = None,
+        time_budget: float | None = None,
+        svg_budget: int | None = None,
+        policy: PolicyName | None = None,
+        method: Method | None = None,
+    ) -> ConversionResult:
+        """Return the SVG of an image with its measured quality.
+
+        Raises:
+            InvalidImage: the bytes are no image.
+            InvalidConstraint: a target or budget makes no sense.
+            ConverterError: every method failed.
+        """
+        data = image if isinstance(image, bytes) else Path(image).read_bytes()
+
+        def decide(only: Method | None) -> RoutingDecision:
+            return self._router.route(
+                data,
+                quality_target=quality_target,
+                time_budget=time_budget,
+                svg_budget=svg_budget,
+                policy=policy,
+                method=only,
+            )
+
+        failed: list[str] = []
+        decision = decide(method)
+        others = iter(() if method is not None else decision.fallback_methods)
+        while True:
+            try:
+                done = self._converter.convert(data, decision.plan)
+            except ConverterError as exc:
+                failed.append(f"{decision.primary_method}: {exc}")
+                following = next(others, None)
+                if following is None:
+                    raise
+                decision = decide(following)
+            else:
+                return _result(done, decision, tuple(failed))
+
+    def close(self) -> None:
+        """End the workers."""
+        self._converter.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _result(done: Conversion, decision: RoutingDecision, failed: tuple[str, ...]) -> ConversionResult:
+    return ConversionResult(
+        svg=done.svg,
+        quality=done.quality if done.quality is not None else 0.0,
+        seconds=done.seconds,
+        svg_bytes=done.svg_bytes,
+        path_count=done.path_count,
+        width=done.width,
+        height=done.height,
+        method=decision.primary_method,
+        plan=decision.plan,
+        prediction_metadata=decision,
+        fallbacks=failed,
+    )
+
+
+def _in_process_router() -> Router:
+    from models import HybridRouter
+
+    return HybridRouter()

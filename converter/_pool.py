@@ -1,0 +1,117 @@
+"""Conversions run in worker processes that may die or be ended; the caller only ever sees a typed error."""
+
+import multiprocessing
+import os
+from concurrent.futures import Future, TimeoutError
+from types import TracebackType
+from typing import Self
+
+import msgspec
+from pebble import ProcessExpired, ProcessFuture, ProcessPool
+
+from converter._score import quality
+from converter._trace import run_plan
+from converter.errors import ConversionFailed, ConversionTimedOut
+from router import Plan
+from router.pixels import decode
+
+TIMEOUT = 60.0  # seconds for one conversion with its measurement; a trace that long helps nobody
+# The fork server loads the native libraries once; workers forked from it start in milliseconds.
+_PRELOAD = ["converter._pool"]
+
+
+class Conversion(msgspec.Struct, frozen=True, kw_only=True):
+    """What running a plan really gave.
+
+    `quality` 0..1 as the design defines it, None when it was not to be measured; `seconds` from decoded pixels to SVG
+    text (decoding and measuring excluded); `width` and `height` of the image, pixels.
+    """
+
+    svg: str
+    quality: float | None
+    seconds: float
+    svg_bytes: int
+    path_count: int
+    width: int
+    height: int
+
+
+def convert_bytes(data: bytes, plan: Plan, *, measure: bool = True) -> Conversion:
+    """Decode, run a plan, measure: in this process, without protection from native code.
+
+    Raises:
+        InvalidImage: the bytes are no image.
+        ConversionFailed: VTracer refused or panicked.
+    """
+    pixels = decode(data)
+    traced = run_plan(pixels, plan)
+    return Conversion(
+        svg=traced.svg,
+        quality=quality(traced.svg, pixels) if measure else None,
+        seconds=traced.seconds,
+        svg_bytes=len(traced.svg.encode()),
+        path_count=traced.path_count,
+        width=pixels.shape[1],
+        height=pixels.shape[0],
+    )
+
+
+class Converter:
+    """Run plans in `workers` processes, each conversion within `timeout` seconds."""
+
+    def __init__(self, *, workers: int | None = None, timeout: float = TIMEOUT) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(_PRELOAD)
+        self._timeout = timeout
+        self._pool = ProcessPool(max_workers=workers or os.cpu_count() or 1, context=context)
+
+    def submit(self, data: bytes, plan: Plan, *, measure: bool = True) -> "Pending":
+        """Start a conversion; the answer waits in what is returned."""
+        future = self._pool.schedule(
+            convert_bytes, args=(data, plan), kwargs={"measure": measure}, timeout=self._timeout
+        )
+        return Pending(future, self._timeout)
+
+    def convert(self, data: bytes, plan: Plan, *, measure: bool = True) -> Conversion:
+        """Run a plan and wait for the result. Raises what `Pending.result` does."""
+        return self.submit(data, plan, measure=measure).result()
+
+    def close(self) -> None:
+        """End the workers, also those at work."""
+        self._pool.stop()
+        self._pool.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Pending:
+    """A conversion under way."""
+
+    def __init__(self, future: ProcessFuture, timeout: float) -> None:
+        self.future: Future[Conversion] = future
+        self._timeout = timeout
+
+    def result(self) -> Conversion:
+        """Wait for the conversion.
+
+        Raises:
+            InvalidImage: the bytes are no image.
+            ConversionFailed: VTracer refused or panicked, or its process died.
+            ConversionTimedOut: it took too long and was ended.
+        """
+        try:
+            return self.future.result()
+        except TimeoutError as exc:
+            raise ConversionTimedOut(self._timeout) from exc
+        except ProcessExpired as exc:
+            raise ConversionFailed(f"its process ended with code {exc.exitcode}") from exc
+
+    def cancel(self) -> None:
+        """Give the conversion up; its worker is ended if it has begun."""
+        self.future.cancel()
