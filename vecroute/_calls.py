@@ -12,7 +12,7 @@ from router import ExportInfo, Features, Plan, PolicyName, RoutingDecision
 from vecroute import errors
 from vecroute._descriptors import Image
 from vecroute._interface import INTERFACE
-from vecroute._varlink import Reply, body, encode_call
+from vecroute._varlink import Reply, TypedReply, body, decode_reply, encode_call
 from vecroute._wire import (
     HASH_BYTES,
     Empty,
@@ -43,13 +43,14 @@ GivenFeatures = Features | Mapping[str, float]
 
 
 class PreparedCall(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
-    """One call: its message, the image that rides with it, and the function that reads the reply.
+    """One call: its message, the image that rides with it, and the function that reads the reply's message.
 
+    `read` returns the call's value, or the error that the daemon answered with; what is no reply it raises.
     `repeatable`: doing it twice is as good as once, so it may be sent again when nobody knows whether it was done.
     """
 
     message: bytes
-    read: Callable[[Reply], T]
+    read: Callable[[bytes], T | errors.VecrouteError]
     image: Image | None = None
     repeatable: bool = True
 
@@ -203,16 +204,17 @@ def _measured(given: GivenFeatures) -> dict[str, float]:
     return {name: value for name, value in msgspec.structs.asdict(features).items() if value is not None}
 
 
-def _reader(kind: type[R], then: Callable[[R], T]) -> Callable[[Reply], T]:
-    """Return a function that turns a reply into its value or raises the error that it carries."""
-    decoder = msgspec.json.Decoder(kind)
+def _reader(kind: type[R], then: Callable[[R], T]) -> Callable[[bytes], T | errors.VecrouteError]:
+    """Return a function that turns a reply's message into its value, or into the error that it carries."""
+    decoder = msgspec.json.Decoder(TypedReply[kind])  # type: ignore[valid-type]
 
-    def read(reply: Reply) -> T:
-        if reply.error is not None:
-            raise _error(reply.error, reply.parameters)
+    def read(message: bytes) -> T | errors.VecrouteError:
+        reply = decode_reply(decoder, message)
+        if isinstance(reply, Reply):
+            return _error(reply.error or "", reply.parameters)
         try:
-            return then(decoder.decode(body(reply.parameters)))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+            return then(reply.parameters or msgspec.json.decode(b"{}", type=kind))
+        except (msgspec.DecodeError, UnicodeDecodeError) as exc:
             raise errors.ProtocolError(f"an unusable reply: {exc}") from exc
 
     return read

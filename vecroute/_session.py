@@ -14,8 +14,8 @@ from typing import Final, Generic, Literal, TypeVar
 
 from vecroute._calls import PreparedCall
 from vecroute._descriptors import close_all, open_image, send_some
-from vecroute._varlink import ClientCodec, Reply
-from vecroute.errors import ClientClosed, DaemonUnavailable
+from vecroute._varlink import ClientCodec
+from vecroute.errors import ClientClosed, DaemonUnavailable, VecrouteError
 
 T = TypeVar("T")
 
@@ -98,12 +98,12 @@ class Connection:
             count = self.send_nowait(rest, () if sent else descriptors)
             sent, rest = sent + count, rest[count:]
 
-    def receive_nowait(self) -> Reply | None:
-        """Return the reply if all of it is there.
+    def receive_nowait(self) -> bytes | None:
+        """Return the reply's message if all of it is there.
 
         Raises:
             ConnectionLost: the daemon went away.
-            ProtocolError: it sent something that is no reply.
+            ProtocolError: it sent more than any reply is long.
         """
         try:
             data = self._sock.recv(READ_BYTES)
@@ -114,7 +114,7 @@ class Connection:
         if not data:
             raise self._lost("it went away before it answered")
         self._codec.receive_data(data)
-        return self._codec.next_reply()
+        return self._codec.next_message()
 
     def _lost(self, reason: str) -> ConnectionLost:
         return ConnectionLost(reason, delivered=not self._refused, answered=not self._codec.at_boundary)
@@ -167,16 +167,19 @@ class Pool:
 
 
 class Exchange(Generic[T]):
-    """One call on its way. Iterate over it, waiting for what it yields; then `reply` is there."""
+    """One call on its way: go through its `steps`, waiting for what they yield; then its `value` is there."""
 
     def __init__(self, pool: Pool, call: PreparedCall[T]) -> None:
         self._pool, self._call = pool, call
-        self._reply: Reply | None = None
+        self._answer: tuple[T | VecrouteError] | None = None  # a tuple, because the value may be None
 
     def value(self) -> T:
         """Return what the call gave, once all steps are done, or raise the error that the daemon answered with."""
-        assert self._reply is not None
-        return self._call.read(self._reply)
+        assert self._answer is not None
+        (value,) = self._answer
+        if isinstance(value, VecrouteError):
+            raise value
+        return value
 
     def steps(self) -> Steps[None]:
         """Make the call.
@@ -216,11 +219,13 @@ class Exchange(Generic[T]):
             sent = connection.send_nowait(message, descriptors)
             if sent < len(message):
                 yield from connection.send_rest(message, sent, descriptors)
-            while self._reply is None:
+            reply = None
+            while reply is None:
                 yield connection.readable
-                self._reply = connection.receive_nowait()
+                reply = connection.receive_nowait()
+            self._answer = (self._call.read(reply),)
         finally:
-            if self._reply is None:
+            if self._answer is None:
                 connection.close()
         self._pool.give_back(connection)
 

@@ -5,7 +5,7 @@ A message is one JSON object and a NUL. Both sides collect bytes with `receive_d
 """
 
 import re
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeVar
 
 import msgspec
 
@@ -37,6 +37,17 @@ class Reply(msgspec.Struct, frozen=True):
     parameters: msgspec.Raw = msgspec.Raw()
     continues: bool = False
     error: str | None = None
+
+
+class TypedReply(msgspec.Struct, Generic[T], frozen=True):
+    """The same with the parameters decoded in one go."""
+
+    parameters: T | None = None
+    continues: bool = False
+    error: str | None = None
+
+
+_UNTYPED = msgspec.json.Decoder(Reply)
 
 
 # Outgoing twins: the parameters are a struct or a mapping, and false or absent keys are left out (some peers hang up
@@ -130,7 +141,16 @@ class ServerCodec(MessageReader):
 class ClientCodec(MessageReader):
     """The client's side: replies in."""
 
-    _decoder = msgspec.json.Decoder(Reply)
+    def next_message(self) -> bytes | None:
+        """Return one message without its NUL, or None for "give me more bytes".
+
+        Raises:
+            ProtocolError: it is over the limit; close the connection.
+        """
+        try:
+            return super().next_message()
+        except MessageTooLarge as exc:
+            raise ProtocolError(f"a reply of more than {exc.limit} bytes") from exc
 
     def next_reply(self) -> Reply | None:
         """Return one reply, or None for "give me more bytes".
@@ -138,11 +158,8 @@ class ClientCodec(MessageReader):
         Raises:
             ProtocolError: the message is no reply or is over the limit; close the connection.
         """
-        try:
-            message = self.next_message()
-        except MessageTooLarge as exc:
-            raise ProtocolError(f"a reply of more than {exc.limit} bytes") from exc
-        return None if message is None else _decode(self._decoder, message)
+        message = self.next_message()
+        return None if message is None else _decode(_UNTYPED, message)
 
 
 def encode_call(method: str, parameters: object = None, *, oneway: bool = False, more: bool = False) -> bytes:
@@ -174,6 +191,24 @@ def decode_parameters(decoder: msgspec.json.Decoder[T], raw: msgspec.Raw) -> T:
         raise InvalidParameter(_parameter_of(str(exc))) from exc
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise ProtocolError(str(exc)) from exc
+
+
+def decode_reply(decoder: msgspec.json.Decoder[TypedReply[T]], message: bytes) -> TypedReply[T] | Reply:
+    """Return a message as a typed reply; as an untyped one if it carries an error, whose parameters differ.
+
+    Raises:
+        ProtocolError: the message is no reply, or its parameters are of other types.
+    """
+    try:
+        reply = decoder.decode(message)
+    except msgspec.ValidationError as exc:
+        plain = _decode(_UNTYPED, message)
+        if plain.error is None:
+            raise ProtocolError(f"an unusable reply: {exc}") from exc
+        return plain
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        raise ProtocolError(str(exc)) from exc
+    return reply if reply.error is None else _decode(_UNTYPED, message)
 
 
 def body(raw: msgspec.Raw) -> memoryview | bytes:

@@ -4,11 +4,13 @@ Field names are snake_case here and camelCase on the wire. Requests refuse unkno
 that a newer daemon can say more. `_interface` describes the same types in the interface language; a test compares.
 """
 
+import copy
 import functools
 import math
 from typing import Final, Literal, cast
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from router import (
     METHODS,
@@ -27,6 +29,8 @@ from router.errors import RouterError
 from vecroute.errors import InvalidValue, from_router
 
 HASH_BYTES: Final = 16
+# Distinct plans whose text is kept, about 1 kB each.
+PLANS_KEPT: Final = 1024
 
 
 class WirePlan(Plan, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
@@ -56,9 +60,9 @@ class WirePlan(Plan, frozen=True, kw_only=True, forbid_unknown_fields=True, rena
 
 
 class WireDecision(RoutingDecision, frozen=True, kw_only=True, rename="camel"):
-    """`router.RoutingDecision` with its plan in camelCase."""
+    """`router.RoutingDecision` with the text of a `WirePlan` in it: plans repeat, so each is read and written once."""
 
-    plan: WirePlan
+    plan: msgspec.Raw  # type: ignore[assignment]
 
 
 class RouteRequest(
@@ -226,16 +230,31 @@ def decision_to_wire(decision: RoutingDecision) -> WireDecision:
     )
     if not math.isfinite(numbers + sum(decision.predicted_qualities.values())):
         raise ValueError(f"a number in the decision for {decision.primary_method} is not finite; check the export")
-    return msgspec.convert(decision, WireDecision, from_attributes=True)
+    # Other fields have their wire names already, so a copy with text in the plan's place encodes as it should.
+    travelling = copy.copy(decision)
+    force_setattr(travelling, "plan", _plan_text(decision.plan))
+    return cast("WireDecision", travelling)
 
 
 def decision_from_wire(decision: WireDecision) -> RoutingDecision:
     """Return the router's own value.
 
     Raises:
-        msgspec.ValidationError: a plan parameter lies outside its bounds.
+        msgspec.ValidationError: the plan is none, or a parameter lies outside its bounds.
     """
-    return msgspec.convert(decision, RoutingDecision, from_attributes=True)
+    arrived = copy.copy(decision)
+    force_setattr(arrived, "plan", _plan_of(bytes(decision.plan)))
+    return msgspec.convert(arrived, RoutingDecision, from_attributes=True)
+
+
+@functools.lru_cache(maxsize=PLANS_KEPT)
+def _plan_text(plan: Plan) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(plan_to_wire(plan)))
+
+
+@functools.lru_cache(maxsize=PLANS_KEPT)
+def _plan_of(text: bytes) -> Plan:
+    return msgspec.convert(msgspec.json.decode(text, type=WirePlan), Plan, from_attributes=True)
 
 
 def plan_to_wire(plan: Plan) -> WirePlan:

@@ -180,6 +180,7 @@ def test_an_error_leaves_the_connection_in_use(start: StartDaemon, connect: Conn
         pytest.param(b'{"parameters":{"status":{}}}\0', errors.ProtocolError, id="fields missing"),
         pytest.param(b'{"parameters":{"status":"\xff"}}\0', errors.ProtocolError, id="no UTF-8"),
         pytest.param(encode_reply(), errors.ProtocolError, id="nothing"),
+        pytest.param(b'{"error":"a.B","parameters":"\xff"}\0', errors.UnknownDaemonError, id="unknown, no UTF-8"),
         pytest.param(b'{"error":"com.example.Odd","parameters":{"a":1}}\0', errors.UnknownDaemonError, id="unknown"),
         pytest.param(
             f'{{"error":"{INTERFACE}.InvalidImage","parameters":{{"message":1}}}}\0'.encode(),
@@ -201,6 +202,14 @@ def test_a_plan_outside_its_bounds_is_no_proper_reply(start: StartDaemon, connec
     data = encode_reply(REPLIES["Route"]).replace(b'"upscale":2', b'"upscale":99')
     start(sending(data))
     with pytest.raises(errors.ProtocolError, match="upscale"):
+        connect()("route", hash=HASH)
+
+
+@pytest.mark.parametrize("plan", [b"null", b"[]", b'{"mode":"\xff"}', b'{"newParameter":1}'])
+def test_a_plan_that_is_none_is_no_proper_reply(start: StartDaemon, connect: Connect, plan: bytes) -> None:
+    whole = encode_reply(REPLIES["Route"])
+    start(sending(whole.replace(msgspec.json.encode(plan_to_wire(PLAN)), plan)))
+    with pytest.raises(errors.ProtocolError):
         connect()("route", hash=HASH)
 
 

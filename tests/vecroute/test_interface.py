@@ -34,6 +34,8 @@ NAMES: dict[type, str] = {
     Status: "DaemonStatus",
 }
 ENUMS: dict[Any, str] = {Method: "Method", Lane: "Lane"}
+# The one text inside a value is the decision's plan.
+TEXT: dict[Any, str] = {msgspec.Raw: "Plan"}
 SIMPLE: dict[Any, str] = {bool: "bool", int: "int", float: "float", str: "string", bytes: "string"}
 SERVICE_METHODS: dict[str, tuple[type[msgspec.Struct], type[msgspec.Struct]]] = {
     "GetInfo": (Empty, ServiceInfo),
@@ -49,7 +51,7 @@ def members(interface: str, kind: type) -> dict[str, Any]:
 
 def spelled(kind: Any) -> str:
     """Return a Python type in the interface language."""
-    if name := ENUMS.get(kind) or SIMPLE.get(kind) or NAMES.get(kind):
+    if name := ENUMS.get(kind) or SIMPLE.get(kind) or NAMES.get(kind) or TEXT.get(kind):
         return name
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Literal:
