@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+import uvloop
 
 from tests.vecroute.fake_daemon import Behaviour, FakeDaemon, answer
 from vecroute import AsyncClient, Client
@@ -16,6 +17,8 @@ StartDaemon = Callable[..., FakeDaemon]
 class Caller(Protocol):
     """Either client, called from plain code."""
 
+    client: Any
+
     def __call__(self, method: str, /, *args: Any, **kwargs: Any) -> Any: ...
 
 
@@ -23,7 +26,7 @@ class PlainCaller:
     """The synchronous client."""
 
     def __init__(self, path: Path, timeout: float | None) -> None:
-        self.client = Client(path, timeout)
+        self.client: Any = Client(path, timeout)
 
     def __call__(self, method: str, /, *args: Any, **kwargs: Any) -> Any:
         return getattr(self.client, method)(*args, **kwargs)
@@ -35,9 +38,11 @@ class PlainCaller:
 class LoopCaller:
     """The asyncio client, each call run to its end in one loop."""
 
+    new_loop: Callable[[], asyncio.AbstractEventLoop] = staticmethod(asyncio.new_event_loop)
+
     def __init__(self, path: Path, timeout: float | None) -> None:
-        self.client = AsyncClient(path, timeout)
-        self._runner = asyncio.Runner()
+        self.client: Any = AsyncClient(path, timeout)
+        self._runner = asyncio.Runner(loop_factory=self.new_loop)
 
     def __call__(self, method: str, /, *args: Any, **kwargs: Any) -> Any:
         async def call() -> Any:
@@ -48,6 +53,12 @@ class LoopCaller:
     def end(self) -> None:
         self("close")
         self._runner.close()
+
+
+class UvloopCaller(LoopCaller):
+    """The same in uvloop, which has its own readers and writers."""
+
+    new_loop = staticmethod(uvloop.new_event_loop)
 
 
 @pytest.fixture
@@ -69,7 +80,7 @@ def start(socket_path: Path) -> Iterator[StartDaemon]:
         daemon.close()
 
 
-@pytest.fixture(params=[PlainCaller, LoopCaller], ids=["sync", "async"])
+@pytest.fixture(params=[PlainCaller, LoopCaller, UvloopCaller], ids=["sync", "asyncio", "uvloop"])
 def connect(request: pytest.FixtureRequest, socket_path: Path) -> Iterator[Callable[..., Caller]]:
     """Return a function that makes a client; every test that asks for it runs once with each client."""
     made: list[PlainCaller | LoopCaller] = []
