@@ -40,6 +40,7 @@ class Wanted(TypedDict, total=False):
     preferred: Iterable[Method]
     avoided: Iterable[Method]
     policy: PolicyName | None
+    method: Method | None
 
 
 def clock_only() -> Host:

@@ -17,13 +17,15 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from router import Method
+
 Array = NDArray[np.float32]
 
 FEATURES = ("complexity_score", "unique_colors", "edge_density", "image_area")
 LOG1P = ("unique_colors", "image_area")
 MEAN, STD = (0.5, 5.0, 0.1, 11.0), (0.2, 2.0, 0.1, 1.5)
 THUMBNAIL = 8
-METHODS = ("performance", "feature_mapping", "regression")
+METHODS: tuple[Method, ...] = ("performance", "feature_mapping", "regression")
 PARAMETERS: list[dict[str, Any]] = [
     {"name": "upscale", "scale": 4.0, "log2": False},
     {"name": "mode", "codes": {"spline": 0, "polygon": 1, "none": 2}, "scale": 1.0},

@@ -86,12 +86,20 @@ def test_preferences_and_policy_reach_the_decision(models: Path, image: bytes) -
     assert router.route(image, preferred=["regression"], avoided=("performance",)).primary_method != "performance"
 
 
+def test_a_request_may_name_its_method(models: Path, image: bytes) -> None:
+    router = HybridRouter(models)
+    for method in exports.METHODS:
+        decision = router.route(image, method=method)
+        assert (decision.primary_method, decision.fallback_methods) == (method, ())
+
+
 @pytest.mark.parametrize(
     ("wanted", "error"),
     [
         pytest.param({"quality_target": 1.5}, InvalidConstraint, id="target above 1"),
         pytest.param({"time_budget": float("nan")}, InvalidConstraint, id="no budget"),
         pytest.param({"preferred": ["magic"]}, InvalidConstraint, id="unknown method"),
+        pytest.param({"method": "ppo"}, InvalidConstraint, id="method without plans"),
         pytest.param({"qualty": 0.9}, TypeError, id="misspelt"),
     ],
 )
