@@ -113,7 +113,7 @@ class Pool:
         """
         job = Job(self._loop, work, stop)
         with self._changed:
-            if len(self._waiting) >= self._queue_limit:
+            if len(self._waiting) + len(self._running) >= self._queue_limit + len(self._threads):
                 raise Overloaded(
                     f"{self._queue_limit} requests wait for {len(self._threads)} {self._name} threads; "
                     "try again in a moment"

@@ -1,7 +1,7 @@
 """Reloading: a signal, a call and a change on disk all end in the same place; events of the watcher are only hints."""
 
 import contextlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
@@ -58,26 +58,35 @@ class Watcher:
         self._recheck = recheck
         self._exports = exports
         self._reloader = reloader
+        self._hint = anyio.Event()
 
     async def run(self) -> None:
         """Watch until cancelled."""
         async with anyio.create_task_group() as tasks:
             ended = anyio.Event()
             tasks.start_soon(_set_when_cancelled, ended)
-            async with contextlib.aclosing(self._hints(ended)) as hints:
-                async for _ in hints:
-                    if await self._settled() != self._exports.files:
-                        await self._reloader.try_reload()
+            tasks.start_soon(self._check)
+            await self._listen(ended)
 
-    async def _hints(self, ended: anyio.Event) -> AsyncGenerator[None]:
-        """Say when to look: on events, and every `recheck` seconds, since some file systems send none."""
+    async def _check(self) -> None:
+        """Look at the files on each hint, and now and then without one: some file systems send no events."""
+        while True:
+            with anyio.move_on_after(self._recheck):
+                await self._hint.wait()
+            self._hint = anyio.Event()
+            if await self._settled() != self._exports.files:
+                await self._reloader.try_reload()
+
+    async def _listen(self, ended: anyio.Event) -> None:
+        """Turn events into hints; begin anew when another directory has taken the place of the watched one."""
         while True:
             watched = _identity(self._directory)
             if watched is None:
                 await anyio.sleep(self._recheck)
-                yield
                 continue
-            changes = watchfiles.awatch(
+            # What changed before the watch stood made no event. The check runs once the watch waits.
+            self._hint.set()
+            events = watchfiles.awatch(
                 self._directory,
                 watch_filter=None,
                 debounce=int(self._step * 4000),
@@ -87,9 +96,9 @@ class Watcher:
                 yield_on_timeout=True,
                 ignore_permission_denied=True,
             )
-            async with contextlib.aclosing(changes):
-                async for _ in changes:
-                    yield
+            async with contextlib.aclosing(events):
+                async for _ in events:
+                    self._hint.set()
                     if _identity(self._directory) != watched:
                         break
 

@@ -153,11 +153,11 @@ class Service:
 
     def _begin_drain(self, listener: Listener, conversations: TaskGroup, dispatcher: Dispatcher) -> None:
         self._counters.draining = True
-        self._notifier.stopping()
         _log.info("draining", connections=len(self._conversations), inflight=self._counters.inflight)
         # Who waits in the backlog has connected: it gets its answer too.
         self._accept_waiting(listener, conversations, dispatcher)
         listener.close()
+        self._notifier.stopping()
         for conversation in self._conversations:
             conversation.end_input()
 

@@ -18,8 +18,8 @@ def start(tmp_path: Path) -> Iterator[StartDaemon]:
     """Start daemons that end with the test."""
     daemons: list[Daemon] = []
 
-    def start_one(*, socket_path: Path | None = None, wait: bool = True, **settings: object) -> Daemon:
-        daemon = launch(tmp_path, socket_path or tmp_path / "router", settings)
+    def start_one(*, wait: bool = True, before: str = "", **settings: object) -> Daemon:
+        daemon = launch(tmp_path, tmp_path / "router", settings, before)
         daemons.append(daemon)
         if wait:
             wait_ready(daemon)

@@ -104,8 +104,8 @@ async def wait_until(condition: Callable[[], bool]) -> None:
             await anyio.sleep(0.001)
 
 
-def launch(directory: Path, path: Path, settings: Mapping[str, object]) -> Daemon:
-    """Start a daemon; `settings` are its flags with underscores."""
+def launch(directory: Path, path: Path, settings: Mapping[str, object], before: str = "") -> Daemon:
+    """Start a daemon; `settings` are its flags with underscores, `before` is code to run in it first."""
     number = len(list(directory.glob("log-*")))
     notices = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     notices.bind(str(directory / f"notify-{number}"))
@@ -117,7 +117,10 @@ def launch(directory: Path, path: Path, settings: Mapping[str, object]) -> Daemo
     environment = {name: value for name, value in os.environ.items() if not name.startswith("VECROUTE_")}
     environment |= {"NOTIFY_SOCKET": str(directory / f"notify-{number}"), "XDG_CACHE_HOME": str(directory / "cache")}
     with log.open("wb") as stderr:
-        process = subprocess.Popen([sys.executable, "-m", "daemon", *flags], env=environment, stderr=stderr)
+        program = ["-c", f"{before}\nimport sys, daemon.__main__\nsys.exit(daemon.__main__.main())"]
+        process = subprocess.Popen(
+            [sys.executable, *(program if before else ["-m", "daemon"]), *flags], env=environment, stderr=stderr
+        )
     return Daemon(process, path, notices, log)
 
 

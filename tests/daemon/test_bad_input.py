@@ -1,6 +1,5 @@
 """Bad input gets a typed error that says what to do, on one line; the connection and all others go on."""
 
-import io
 import json
 import os
 import struct
@@ -14,6 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.daemon.harness import Daemon, Raw
+from tests.daemon.pictures import noise, png, saved
 from vecroute._interface import INTERFACE
 from vecroute._varlink import MAX_MESSAGE, Reply, encode_call
 
@@ -26,9 +26,9 @@ def client(shared: Daemon) -> Iterator[Raw]:
     """A connection that must still answer when its test is over, as must others."""
     with shared.connect() as raw:
         yield raw
-        assert _decided(raw.call("Route", {"fileDescriptor": 0}, _memory(_png())))
+        assert _decided(raw.call("Route", {"fileDescriptor": 0}, _memory(png())))
     with shared.connect() as other:
-        assert _decided(other.call("Route", {"fileDescriptor": 0}, _memory(_png())))
+        assert _decided(other.call("Route", {"fileDescriptor": 0}, _memory(png())))
     assert shared.process.poll() is None
 
 
@@ -36,18 +36,6 @@ def _memory(data: bytes) -> int:
     number = os.memfd_create("image")
     os.write(number, data)
     return number
-
-
-def _saved(image: Image.Image, kind: str, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-def _png(size: tuple[int, int] = (24, 24), colour: tuple[int, ...] = (200, 30, 20, 255)) -> bytes:
-    image = Image.new("RGBA", size, (0, 0, 0, 0))
-    image.paste(colour, (0, 0, max(size[0] // 2, 1), max(size[1] // 2, 1)))
-    return _saved(image, "PNG")
 
 
 def _decided(reply: Reply) -> bool:
@@ -69,7 +57,7 @@ def _refused(reply: Reply, name: str, said: str = "") -> dict[str, object]:
 
 def _lying_png(width: int, height: int) -> bytes:
     """Return a small PNG whose header claims another size."""
-    data = bytearray(_png())
+    data = bytearray(png())
     data[16:24] = struct.pack(">II", width, height)
     data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
     return bytes(data)
@@ -78,7 +66,7 @@ def _lying_png(width: int, height: int) -> bytes:
 BAD_IMAGES = {
     "not an image": (b"this is a text, not an image", "InvalidImage", "are not an image"),
     "empty": (b"", "InvalidImage", "0 bytes"),
-    "truncated": (_saved(Image.effect_noise((64, 64), 90), "PNG")[:1500], "InvalidImage", "damaged"),
+    "truncated": (noise(64)[:1500], "InvalidImage", "damaged"),
     "only a signature": (b"\x89PNG\r\n\x1a\n", "InvalidImage", ""),
     "header that claims other columns": (_lying_png(4000, 24), "InvalidImage", "damaged"),
     "header over the pixel limit": (_lying_png(60_000, 60_000), "ImageTooLarge", "scale it down"),
@@ -110,18 +98,18 @@ def test_more_pixels_than_the_limit_are_refused_with_the_numbers(client: Raw) ->
 
 def _animation() -> bytes:
     frames = [Image.new("P", (20, 20), n) for n in range(3)]
-    return _saved(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    return saved(frames[0], "GIF", save_all=True, append_images=frames[1:])
 
 
 ODD_IMAGES: dict[str, Callable[[], bytes]] = {
-    "CMYK": lambda: _saved(Image.new("CMYK", (20, 20), (10, 200, 30, 0)), "JPEG"),
-    "16 bits": lambda: _saved(Image.fromarray(np.full((20, 20), 40_000, np.uint16)), "PNG"),
-    "palette": lambda: _saved(Image.new("RGB", (20, 20), (1, 2, 3)).convert("P"), "PNG", transparency=0),
+    "CMYK": lambda: saved(Image.new("CMYK", (20, 20), (10, 200, 30, 0)), "JPEG"),
+    "16 bits": lambda: saved(Image.fromarray(np.full((20, 20), 40_000, np.uint16)), "PNG"),
+    "palette": lambda: saved(Image.new("RGB", (20, 20), (1, 2, 3)).convert("P"), "PNG", transparency=0),
     "animated": _animation,
-    "1x1": lambda: _png((1, 1)),
-    "4x3000": lambda: _png((4, 3000)),
-    "fully transparent": lambda: _png((40, 40), (0, 0, 0, 0)),
-    "larger than is read on the loop": lambda: _saved(Image.effect_noise((600, 600), 90), "PNG"),
+    "1x1": lambda: png((1, 1)),
+    "4x3000": lambda: png((4, 3000)),
+    "fully transparent": lambda: png((40, 40), (0, 0, 0, 0)),
+    "larger than is read on the loop": lambda: noise(600),
 }
 
 
@@ -261,7 +249,7 @@ def test_a_message_over_the_limit_is_dropped_and_answered(client: Raw) -> None:
 
 def test_too_many_descriptors_are_refused_and_closed(client: Raw, shared: Daemon) -> None:
     before = _open_descriptors(shared, client)
-    numbers = [_memory(_png()) for _ in range(9)]
+    numbers = [_memory(png()) for _ in range(9)]
     said = _refused(client.call("Route", {"fileDescriptor": 0}, *numbers), OURS + "InvalidValue", "at most 4")
     assert said["parameter"] == "fileDescriptor"
     for number in numbers:
@@ -272,7 +260,7 @@ def test_too_many_descriptors_are_refused_and_closed(client: Raw, shared: Daemon
 def test_descriptors_that_nobody_asked_for_are_closed(client: Raw, shared: Daemon) -> None:
     before = _open_descriptors(shared, client)
     for _ in range(20):
-        number = _memory(_png())
+        number = _memory(png())
         assert client.call("Status", None, number, number).error is None
         os.close(number)
     assert _open_descriptors(shared, client) <= before
@@ -285,7 +273,7 @@ def test_a_call_without_reply_gets_none_even_for_an_error(client: Raw) -> None:
 
 def test_the_client_may_end_its_sending_and_still_gets_the_answer(shared: Daemon) -> None:
     with shared.connect() as raw:
-        raw.send(encode_call(f"{INTERFACE}.Route", {"fileDescriptor": 0}), _memory(_png((33, 33))))
+        raw.send(encode_call(f"{INTERFACE}.Route", {"fileDescriptor": 0}), _memory(png((33, 33))))
         raw.socket.shutdown(1)
         assert _decided(raw.reply())
         assert raw.is_closed()
@@ -294,9 +282,9 @@ def test_the_client_may_end_its_sending_and_still_gets_the_answer(shared: Daemon
 def test_calls_may_follow_each_other_without_waiting(client: Raw) -> None:
     """Each descriptor belongs to the message that it came with, however the kernel merges what was sent."""
     client.send(encode_call(f"{INTERFACE}.Status") * 3)
-    client.send(encode_call(f"{INTERFACE}.Route", {"fileDescriptor": 0}), _memory(_png((20, 10))))
+    client.send(encode_call(f"{INTERFACE}.Route", {"fileDescriptor": 0}), _memory(png((20, 10))))
     client.send(encode_call(f"{INTERFACE}.Route", {"fileDescriptor": 0}))
-    client.send(encode_call(f"{INTERFACE}.Route", {"fileDescriptor": 0}), _memory(_png((10, 20))))
+    client.send(encode_call(f"{INTERFACE}.Route", {"fileDescriptor": 0}), _memory(png((10, 20))))
     assert [client.reply().error for _ in range(3)] == [None] * 3
     assert _decided(client.reply())
     assert _refused(client.reply(), OURS + "InvalidValue")["parameter"] == "fileDescriptor"

@@ -84,12 +84,12 @@ async def test_a_swap_is_seen_at_once_and_a_failure_leaves_the_old_one(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     models = tmp_path / "models"
-    write_export(models / "a", version="1", created="2026-01-01T00:00:00Z")
+    write_export(models / "a", forest=False, version="1", created="2026-01-01T00:00:00Z")
     exports = Exports(Settings(models=models), Pool("loader", 1, 8))
     with anyio.fail_after(30):
         assert await exports.load()
         assert (exports.current.info.version, exports.problem) == ("1", None)
-        write_export(models / "b", version="2", created="2026-01-02T00:00:00Z", bias=0.1)
+        write_export(models / "b", forest=False, version="2", created="2026-01-02T00:00:00Z", bias=0.1)
         assert await exports.load()
         assert exports.current.info.version == "2"
         (models / "b" / "quality_predictor.onnx").write_bytes(b"damaged")

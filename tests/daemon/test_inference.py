@@ -22,14 +22,16 @@ KNOWN = Sample(Features(entropy=2.0, image_area=4096.0))
 @pytest.fixture(scope="module")
 def fast(tmp_path_factory: pytest.TempPathFactory) -> Export:
     directory = tmp_path_factory.mktemp("fast")
-    return load_export(write_export(directory / "export"), staging=directory / "staging")
+    return load_export(write_export(directory / "export", forest=False, regressor=False), staging=directory / "staging")
 
 
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Export:
     """Return an export whose predictor takes some hundred milliseconds in many steps."""
     directory = tmp_path_factory.mktemp("slow")
-    export = write_export(directory / "export", golden=False, files={"quality_predictor.onnx": slow_predictor(20)})
+    export = write_export(
+        directory / "export", golden=False, forest=False, files={"quality_predictor.onnx": slow_predictor(6)}
+    )
     return load_export(export, staging=directory / "staging")
 
 
