@@ -114,6 +114,66 @@ def test_feature_value(name: str, picture: Pixels, expected: float) -> None:
     assert feature(name, np.ascontiguousarray(picture)) == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("alpha", "expected"),
+    [
+        pytest.param(8, 0, id="as good as invisible"),
+        pytest.param(9, 1, id="just soft"),
+        pytest.param(246, 1, id="still soft"),
+        pytest.param(247, 0, id="as good as opaque"),
+    ],
+)
+def test_soft_alpha_leaves_rounding_alone(alpha: int, expected: float) -> None:
+    assert feature("soft_alpha_fraction", plain(alpha=alpha)) == expected
+
+
+def test_an_opaque_picture_has_no_alpha_at_all() -> None:
+    values = measure(square(), 1)
+    assert (values.alpha_fraction, values.soft_alpha_fraction, values.soft_alpha_interior) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 60), (60, 1)])
+def test_one_pixel_wide_has_neither_corners_nor_parts(shape: tuple[int, int]) -> None:
+    picture = np.random.default_rng(3).integers(0, 256, (*shape, 4), dtype=np.uint8)
+    values = measure(picture, 1)
+    assert (values.corner_density, values.part_density) == (0, 0)
+    assert (values.flat_fraction, values.blockiness) == (1, 1)
+
+
+def bars(*spans: tuple[int, int]) -> Pixels:
+    """Return upright bars that reach from the first to the second number, px from the top."""
+    picture = plain((255, 255, 255), side=192)
+    for i, (top, bottom) in enumerate(spans):
+        picture[top:bottom, 8 + i * 18 : 16 + i * 18, :3] = 0
+    return picture
+
+
+@pytest.mark.parametrize(
+    ("picture", "expected"),
+    [
+        pytest.param(bars((50, 74), (50, 74), (50, 74), (50, 74)), 1, id="alike"),
+        pytest.param(bars((58, 74), (50, 74), (58, 74), (50, 74)), 1, id="small and capital letters"),
+        pytest.param(bars((66, 74), (50, 74), (66, 74), (50, 74)), 2 / 4 * 2 / 4, id="dots and capitals are two lines"),
+        pytest.param(bars((50, 74), (55, 79), (50, 74), (55, 79)), 1, id="descenders"),
+        pytest.param(
+            bars((50, 74), (62, 86), (50, 74), (62, 86)), 2 / 4 * 2 / 4, id="half a line lower is another line"
+        ),
+        pytest.param(bars((50, 74), (50, 74), (50, 74), (150, 153)), 3 / 4 * 3 / 4, id="three of four"),
+        pytest.param(bars(*[(50, 74)] * 4, (180, 180)), 1, id="an empty part is none"),
+    ],
+)
+def test_text_is_parts_of_similar_height_on_one_line(picture: Pixels, expected: float) -> None:
+    assert feature("text_probability", picture) == pytest.approx(expected)
+
+
+def test_complexity_is_the_mean_of_three() -> None:
+    values = measure(checks(8), 1)
+    assert values.edge_density is not None
+    assert values.entropy is not None
+    expected = (values.edge_density + values.entropy / 8 + 1 / 16) / 3
+    assert values.complexity_score == pytest.approx(expected)
+
+
 def test_strong_jpeg_compression_shows() -> None:
     clean = disc(soft=1)
     damaged = decode(encoded(cv2.cvtColor(clean, cv2.COLOR_RGBA2RGB), "JPEG", quality=10))
@@ -130,6 +190,7 @@ def test_a_large_picture_is_looked_at_in_steps_and_says_nearly_the_same() -> Non
     small, large = (np.repeat(np.repeat(checks(16), n, 0), n, 1) for n in (4, 12))
     left, right = measure(small, 1), measure(large, 1)
     assert right.image_area == 9 * left.image_area  # type: ignore[operator]
+    assert right.blockiness == 1.0, "steps would skip the borders of blocks"
     for name in ("unique_colors", "palette_size", "color_variance"):
         assert getattr(right, name) == pytest.approx(getattr(left, name), rel=0.05)
 
