@@ -106,7 +106,8 @@ def _reasoning(
     said = f"{best.method} at {best.plan.upscale}x is predicted to reach {best.quality:.3f}"
     said += f" in {_time(best.seconds)} and {best.svg_bytes / 1000:.1f} kB"
     verdict = "the best weighted score" if name == "weighted" else _verdict(best, constraints, policy)
-    return f"{said}: {verdict} of {len(prediction.candidates)} candidates"
+    count = len(prediction.candidates)
+    return f"{said}: {verdict} of {count} candidate{'s' if count > 1 else ''}"
 
 
 def _verdict(best: Candidate, constraints: Constraints, policy: Policy) -> str:

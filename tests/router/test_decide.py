@@ -24,7 +24,7 @@ from router import (
     features_from,
 )
 from router._scoring import fits
-from router.errors import RouterError
+from router.errors import InvalidConstraint, RouterError
 from tests.router.builders import FAST, FINE, LADDER, MIDDLE, candidate, forest, prediction
 
 EXPORT = ExportInfo(name="default", version="1", digest="ab" * 32, metrics={"pearson": 0.9})
@@ -205,6 +205,20 @@ def test_a_late_prediction_trusts_its_qualities_less() -> None:
     weighted = Constraints(policy="weighted")
     assert decide(prompt, weighted).primary_method == "regression"
     assert decide(late, weighted).primary_method == "performance"
+
+
+@pytest.mark.parametrize("policy", get_args(PolicyName))
+def test_a_request_may_name_its_method(policy: PolicyName) -> None:
+    made = prediction(*LADDER, base=forest(performance=1.0))
+    got = decide(made, Constraints(method="feature_mapping", policy=policy, time_budget=0.001))
+    assert (got.primary_method, got.fallback_methods) == ("feature_mapping", ())
+    assert got.predicted_qualities == {"feature_mapping": MIDDLE.quality}
+    assert got.reasoning.endswith("of 1 candidate")
+
+
+def test_a_named_method_that_offers_no_plan_is_an_error_that_lists_those_that_do() -> None:
+    with pytest.raises(InvalidConstraint, match="method is 'ppo'; give one that the export offers: performance, "):
+        decide(prediction(*LADDER), Constraints(method="ppo"))
 
 
 def test_no_candidates_is_an_error_that_says_so() -> None:

@@ -1,5 +1,7 @@
 """Every error is one line and says what to do next."""
 
+import pickle
+
 import pytest
 
 from router import errors
@@ -28,6 +30,12 @@ def test_message(error: RouterError, message: str) -> None:
 def test_every_error_has_an_example() -> None:
     public = {v for v in vars(errors).values() if isinstance(v, type) and issubclass(v, RouterError)}
     assert public - {type(e) for e, _ in EXAMPLES} == {RouterError, errors.InvalidImage}
+
+
+@pytest.mark.parametrize("error", [e for e, _ in EXAMPLES], ids=lambda e: type(e).__name__)
+def test_errors_cross_process_borders_whole(error: RouterError) -> None:
+    other = pickle.loads(pickle.dumps(error))
+    assert (type(other), str(other), vars(other)) == (type(error), str(error), vars(error))
 
 
 def test_a_too_large_image_carries_its_numbers() -> None:

@@ -26,6 +26,7 @@ NAN, INF = float("nan"), float("inf")
         pytest.param({"svg_budget": NAN}, "svg_budget", id="bytes not a number"),
         pytest.param({"policy": "random"}, "policy", id="unknown policy"),
         pytest.param({"policy": ""}, "policy", id="empty policy"),
+        pytest.param({"method": "magic"}, "method", id="unknown method"),
         pytest.param({"preferred": frozenset({"magic"})}, "preferred", id="unknown preferred method"),
         pytest.param({"avoided": frozenset({"ppo", "magic"})}, "avoided", id="unknown avoided method"),
         pytest.param(
@@ -46,6 +47,7 @@ def test_constraints_refuse(values: dict[str, Any], parameter: str) -> None:
         pytest.param({"quality_target": 1.0, "time_budget": 1e-9, "svg_budget": 1}, id="the strictest"),
         pytest.param({"preferred": frozenset({"ppo"}), "avoided": frozenset({"regression"})}, id="preferences"),
         pytest.param({"policy": "weighted"}, id="weighted"),
+        pytest.param({"method": "ppo"}, id="one method alone"),
         pytest.param({"policy": "constrained"}, id="constrained"),
     ],
 )
