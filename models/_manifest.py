@@ -296,8 +296,9 @@ def _check_features(names: tuple[str, ...], log1p: tuple[str, ...], where: str) 
 
 
 def _check_fill(names: tuple[str, ...], fill: tuple[float, ...], where: str) -> None:
-    if len(fill) != len(names) or not all(map(math.isfinite, fill)):
-        raise ValueError(f"{where} needs one finite fill value per feature")
+    # No feature is below 0, so a fill below 0 is a mistake, and none has a logarithm.
+    if len(fill) != len(names) or not all(0 <= value < math.inf for value in fill):
+        raise ValueError(f"{where} needs one fill value per feature, finite and at least 0")
 
 
 def _check_normalisation(width: int, mean: tuple[float, ...], std: tuple[float, ...]) -> None:

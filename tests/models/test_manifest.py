@@ -108,7 +108,8 @@ def _plan_output(**output: Any) -> Callable[[Info], None]:
             lambda v: v["golden"].update(tolerance=1.0), "outside (0, 0.01]", id="tolerance that checks nothing"
         ),
         pytest.param(lambda v: v.pop("forest"), "nothing says how to ask", id="forest without a description"),
-        pytest.param(_forest(fill=[1.0]), "one finite fill", id="too few fill values"),
+        pytest.param(_forest(fill=[1.0]), "one fill value per feature", id="too few fill values"),
+        pytest.param(_forest(fill=[1.0, -2.0, 1.0, 1.0]), "at least 0", id="fill value without a logarithm"),
         pytest.param(_forest(budgets=[1.0]), "4 targets and 4 budgets", id="another grid"),
         pytest.param(_forest(methods=["magic"]), "unknown method 'magic'", id="unknown method"),
         pytest.param(_regressor(ladder=[]), "1 to 4 are allowed", id="empty ladder"),

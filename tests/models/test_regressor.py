@@ -21,10 +21,10 @@ def regressor(directory: Path, data: bytes, spec: RegressorSpec = SPEC) -> Regre
 
 
 def answering(*values: float, with_area: bool = False) -> bytes:
-    """Return a regressor that always answers these values; plus the logarithm of the area to the 20th, if asked."""
+    """Return a regressor that always answers these values; plus the fourth power of the area, if asked."""
     width = len(exports.FEATURES) + 1
     weights = np.zeros((width, len(values)), dtype=np.float32)
-    weights[exports.FEATURES.index("image_area")] = float(with_area)
+    weights[exports.FEATURES.index("image_area")] = 4.0 * with_area
     nodes = [
         helper.make_node("MatMul", ["X", "w"], ["xw"]),
         helper.make_node("Exp", ["xw"], ["power"]),
