@@ -341,6 +341,12 @@ error ShuttingDown (
   # What is wrong and what to do, on one line.
   message: string
 )
+
+# The daemon itself failed on the request. Its log says more.
+error InternalError (
+  # What is wrong and what to do, on one line.
+  message: string
+)
 """
 
 SERVICE_DESCRIPTION: Final = """\

@@ -138,6 +138,10 @@ class ShuttingDown(RequestError):
         super().__init__(message)
 
 
+class InternalError(RequestError):
+    """The daemon itself failed on the request; nothing about the request is wrong."""
+
+
 class ServiceError(RequestError):
     """Root of the errors that every Varlink service answers with."""
 
@@ -236,6 +240,7 @@ BY_WIRE_NAME: Final[dict[str, type[RequestError]]] = {
         MessageTooLarge,
         ReloadFailed,
         ShuttingDown,
+        InternalError,
         InvalidParameter,
         InterfaceNotFound,
         MethodNotFound,

@@ -15,6 +15,7 @@ EXAMPLES: dict[type[errors.RequestError], dict[str, str | int]] = {
     errors.MessageTooLarge: {"message": "m", "limit": 2},
     errors.ReloadFailed: {"message": "m"},
     errors.ShuttingDown: {"message": "m"},
+    errors.InternalError: {"message": "m"},
     errors.InvalidParameter: {"parameter": "p"},
     errors.InterfaceNotFound: {"interface": "i"},
     errors.MethodNotFound: {"method": "m"},
