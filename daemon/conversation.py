@@ -11,18 +11,11 @@ from daemon.dispatch import Dispatcher
 from daemon.status import Counters
 from router.errors import RouterError
 from vecroute._varlink import Call, encode_error, encode_reply
-from vecroute.errors import RequestError, ShuttingDown, from_router
+from vecroute.errors import InternalError, RequestError, ShuttingDown, from_router
 
 T = TypeVar("T")
 
 _log = structlog.get_logger("daemon.conversation")
-
-
-class InternalError(RequestError):
-    """The daemon itself failed on a request; nothing the client did is wrong."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__(f"the daemon failed on this request ({type(error).__name__}); its log says more, report it")
 
 
 class ClientGone(ConnectionError):
@@ -107,7 +100,8 @@ class Conversation:
         except Exception as error:  # noqa: BLE001 - logged in full, and told to the client
             # One request's bad luck must not end the service for all others.
             _log.error("request failed", exc_info=error)
-            return self._error(InternalError(error))
+            kind = type(error).__name__
+            return self._error(InternalError(f"the daemon failed on this request ({kind}); see its log and report it"))
 
     def _error(self, error: RequestError) -> bytes:
         self._counters.errors += 1

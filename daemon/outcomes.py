@@ -1,7 +1,6 @@
 """Outcomes are what conversions really gave; the daemon keeps their sums."""
 
-from vecroute._wire import OutcomeStatus, ReportRequest
-from vecroute.errors import InvalidValue
+from vecroute._wire import OutcomeStatus, ReportRequest, check_report
 
 
 class Outcomes:
@@ -18,9 +17,9 @@ class Outcomes:
         """Count one report.
 
         Raises:
-            InvalidValue: a number that cannot have been measured.
+            InvalidValue: a number that cannot have been measured, or an unknown method.
         """
-        _check(report)
+        check_report(report)
         self._count += 1
         self._quality += report.quality
         self._seconds += report.seconds
@@ -39,14 +38,3 @@ class Outcomes:
 
 def _mean(total: float, count: int) -> float | None:
     return total / count if count else None
-
-
-def _check(report: ReportRequest) -> None:
-    shares = {"quality": report.quality, "predictedQuality": report.predicted_quality}
-    for name, share in shares.items():
-        if share is not None and not 0 <= share <= 1:
-            raise InvalidValue(name, f"{name} is {share}; give a number from 0 to 1")
-    amounts = {"seconds": report.seconds, "svgBytes": float(report.svg_bytes)}
-    for name, amount in amounts.items():
-        if not 0 <= amount < float("inf"):
-            raise InvalidValue(name, f"{name} is {amount}; give a number of at least 0")

@@ -15,7 +15,7 @@ from daemon.inference import Inference
 from daemon.pool import Job, Pool
 from daemon.settings import Settings
 from models import Export
-from router import METHODS, Constraints, Features, Plan, Prediction, decide
+from router import Constraints, Features, Plan, Prediction, decide
 from router.pixels import Sample, sample
 from vecroute import image_hash
 from vecroute._wire import (
@@ -29,6 +29,7 @@ from vecroute._wire import (
     plan_from_wire,
     request_features,
     request_hash,
+    request_method,
 )
 from vecroute.errors import InvalidValue, UnknownImage
 
@@ -116,9 +117,7 @@ class Routing:
         Raises:
             RequestError: the method is unknown, or see `wait_prediction`.
         """
-        method = next((m for m in METHODS if m == request.method), None)
-        if method is None:
-            raise InvalidValue("method", f"method is {request.method!r}; give one of {', '.join(METHODS)}")
+        method = request_method(request.method)
         plan = plan_from_wire(request.plan)
         if request.hash is not None:
             return _of_cached(asked, plan, request.hash)

@@ -44,6 +44,15 @@ class Daemon:
             if text in notice:
                 return notice
 
+    def forget_notices(self) -> None:
+        """Drop the notifications that have come so far."""
+        self.notices.setblocking(False)
+        try:
+            while self.notices.recv(65536):
+                pass
+        except BlockingIOError:
+            self.notices.settimeout(PATIENCE)
+
     def terminate(self) -> int:
         """Send SIGTERM and return the exit code."""
         self.process.send_signal(signal.SIGTERM)

@@ -3,14 +3,15 @@
 import shutil
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.daemon.harness import PATIENCE, Daemon, StartDaemon
+from tests.daemon.harness import PATIENCE, Daemon, StartDaemon, launch, stop, wait_ready
 from tests.daemon.pictures import png
 from tests.exports import write_export
-from vecroute import Status
+from vecroute import Status, image_hash
 from vecroute.errors import ReloadFailed, UnknownImage
 
 
@@ -69,65 +70,72 @@ def test_a_broken_export_leaves_the_old_one_and_the_status_says_why(start: Start
     _wait_status(daemon, version="1", problem=False)
 
 
-def test_answers_of_the_old_export_are_forgotten_after_a_swap(start: StartDaemon, tmp_path: Path) -> None:
-    models = tmp_path / "models"
-    _export(models / "one", 1)
-    daemon = start(models=models, watch="false")
-    with daemon.client() as client:
-        before = client.route(png())
-        assert client.route(png()).cache == "hit"
-        _export(models / "two", 2)
-        export = client.reload()
-        assert export is not None
-        assert export.version == "2"
-        after = client.route(png())
-    assert after.cache == "miss"
-    assert after.estimated_quality < before.estimated_quality
+class Quiet:
+    """A daemon that watches nothing, so that a test says when it reloads; each test drops a newer export."""
+
+    def __init__(self, daemon: Daemon, models: Path) -> None:
+        self.daemon = daemon
+        self.models = models
+        self.day = 1
+
+    def drop(self, **options: object) -> str:
+        """Put a newer export into the directory and return its version."""
+        self.day += 1
+        _export(self.models / f"day-{self.day}", self.day, **options)
+        return str(self.day)
 
 
-def test_a_hash_alone_is_unknown_after_a_swap(start: StartDaemon, tmp_path: Path) -> None:
-    from vecroute import image_hash
-
-    models = tmp_path / "models"
-    _export(models / "one", 1)
-    daemon = start(models=models, watch="false")
-    with daemon.client() as client:
-        client.route(png())
-        assert client.route(hash=image_hash(png()).hex()).cache == "hit"
-        _export(models / "two", 2)
-        client.reload()
-        with pytest.raises(UnknownImage):
-            client.route(hash=image_hash(png()).hex())
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Quiet]:
+    directory = tmp_path_factory.mktemp("quiet")
+    _export(directory / "models" / "day-1", 1)
+    daemon = launch(directory, directory / "router", {"models": directory / "models", "watch": "false"})
+    wait_ready(daemon)
+    yield Quiet(daemon, directory / "models")
+    stop(daemon)
 
 
-def test_sighup_reloads_and_tells_the_manager(start: StartDaemon, tmp_path: Path) -> None:
-    models = tmp_path / "models"
-    _export(models / "one", 1)
-    daemon = start(models=models, watch="false")
-    _export(models / "two", 2)
-    daemon.process.send_signal(signal.SIGHUP)
-    assert "MONOTONIC_USEC=" in daemon.wait_notice("RELOADING=1")
-    assert "STATUS=test 2 on lane onnx" in daemon.wait_notice("READY=1")
-    _wait_status(daemon, version="2", problem=False)
-
-
-def test_after_a_failed_reload_the_manager_is_told_ready_again(start: StartDaemon, tmp_path: Path) -> None:
-    models = tmp_path / "models"
-    _export(models / "one", 1)
-    daemon = start(models=models, watch="false")
-    (models / "one" / "quality_predictor.onnx").write_bytes(b"damaged")
-    daemon.process.send_signal(signal.SIGHUP)
-    daemon.wait_notice("RELOADING=1")
-    assert "refused" in daemon.wait_notice("READY=1")
-    assert daemon.status().lane == "onnx"
-
-
-def test_a_reload_without_changes_answers_what_serves(start: StartDaemon, tmp_path: Path) -> None:
-    daemon = start(models=_export(tmp_path / "models", 3), watch="false")
-    with daemon.client() as client:
+def test_a_reload_without_changes_answers_what_serves(quiet: Quiet) -> None:
+    with quiet.daemon.client() as client:
         export = client.reload()
     assert export is not None
-    assert export.version == "3"
+    assert export.version == str(quiet.day)
+
+
+def test_answers_of_the_old_export_are_forgotten_after_a_swap(quiet: Quiet) -> None:
+    key = image_hash(png()).hex()
+    with quiet.daemon.client() as client:
+        client.route(png())
+        assert (client.route(png()).cache, client.route(hash=key).cache) == ("hit", "hit")
+        version = quiet.drop()
+        export = client.reload()
+        assert export is not None
+        assert export.version == version
+        with pytest.raises(UnknownImage):
+            client.route(hash=key)
+        after = client.route(png())
+    assert after.cache == "miss"
+    assert after.export == export
+
+
+def test_sighup_reloads_and_tells_the_manager(quiet: Quiet) -> None:
+    version = quiet.drop()
+    quiet.daemon.forget_notices()
+    quiet.daemon.process.send_signal(signal.SIGHUP)
+    assert "MONOTONIC_USEC=" in quiet.daemon.wait_notice("RELOADING=1")
+    assert f"STATUS=test {version} on lane onnx" in quiet.daemon.wait_notice("READY=1")
+    _wait_status(quiet.daemon, version=version, problem=False)
+
+
+def test_after_a_failed_reload_the_manager_is_told_ready_again(quiet: Quiet) -> None:
+    serving = quiet.daemon.status().export
+    version = quiet.drop(files={"quality_predictor.onnx": b"no model"})
+    quiet.daemon.forget_notices()
+    quiet.daemon.process.send_signal(signal.SIGHUP)
+    quiet.daemon.wait_notice("RELOADING=1")
+    assert "refused" in quiet.daemon.wait_notice("READY=1")
+    assert quiet.daemon.status().export == serving
+    shutil.rmtree(quiet.models / f"day-{version}")
 
 
 def test_a_directory_that_appears_later_is_found(start: StartDaemon, tmp_path: Path) -> None:

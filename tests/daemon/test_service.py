@@ -109,21 +109,15 @@ def test_a_second_daemon_on_the_same_path_is_refused(start: StartDaemon, tmp_pat
     assert first.status().ready
 
 
-def test_a_killed_daemon_is_replaced_on_the_same_path(start: StartDaemon, tmp_path: Path) -> None:
-    first = start(models=tmp_path / "none")
-    first.process.kill()
-    first.process.wait(PATIENCE)
-    assert first.path.exists()
-    second = start(models=tmp_path / "none")
-    assert second.status().pid == second.process.pid
-
-
-def test_a_client_that_reconnects_finds_the_daemon_that_came_after(start: StartDaemon, tmp_path: Path) -> None:
+def test_a_killed_daemon_is_replaced_on_the_same_path_and_its_client_goes_on(
+    start: StartDaemon, tmp_path: Path
+) -> None:
     first = start(models=tmp_path / "none")
     with first.client() as client:
         assert client.status().pid == first.process.pid
         first.process.kill()
         first.process.wait(PATIENCE)
+        assert first.path.exists()
         second = start(models=tmp_path / "none")
         assert client.status().pid == second.process.pid
 
@@ -143,28 +137,36 @@ def test_what_keeps_it_from_starting_is_one_line_and_a_code(flags: list[str], co
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_client_that_stops_in_the_middle_of_a_message_is_dropped(start: StartDaemon, tmp_path: Path) -> None:
-    daemon = start(models=tmp_path / "none", message_timeout=0.1)
-    with daemon.connect() as stuck, daemon.connect() as other:
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """One daemon that soon loses patience with its clients."""
+    directory = tmp_path_factory.mktemp("strict")
+    settings = {"message_timeout": 0.1, "write_timeout": 0.1, "max_connections": 2}
+    daemon = launch(directory, directory / "router", {"models": directory / "none", **settings})
+    wait_ready(daemon)
+    yield daemon
+    stop(daemon)
+
+
+def test_a_client_that_stops_in_the_middle_of_a_message_is_dropped(strict: Daemon) -> None:
+    with strict.connect() as stuck, strict.connect() as other:
         stuck.send(b'{"method": "io.git')
         assert stuck.is_closed()
         assert other.call("Status").error is None  # idle for as long, but not inside a message
 
 
-def test_a_client_that_never_reads_is_dropped(start: StartDaemon, tmp_path: Path) -> None:
-    daemon = start(models=tmp_path / "none", write_timeout=0.1)
+def test_a_client_that_never_reads_is_dropped(strict: Daemon) -> None:
     call = encode_call("org.varlink.service.GetInterfaceDescription", {"interface": INTERFACE})
-    with daemon.connect() as deaf, daemon.connect() as other:
+    with strict.connect() as deaf, strict.connect() as other:
         with pytest.raises(ConnectionError):
             _send_for_ever(deaf, call * 100)  # until the daemon stops reading, and then gives up
         assert other.call("Status").error is None
 
 
-def test_more_clients_than_allowed_are_told_so(start: StartDaemon, tmp_path: Path) -> None:
-    daemon = start(models=tmp_path / "none", max_connections=2)
-    with daemon.connect() as one, daemon.connect() as two:
+def test_more_clients_than_allowed_are_told_so(strict: Daemon) -> None:
+    with strict.connect() as one, strict.connect() as two:
         assert (one.call("Status").error, two.call("Status").error) == (None, None)
-        with daemon.connect() as three:
+        with strict.connect() as three:
             assert three.reply().error == f"{INTERFACE}.Overloaded"
             assert three.is_closed()
         assert one.call("Status").error is None
@@ -223,13 +225,21 @@ def test_a_stuck_thread_does_not_keep_the_process(start: StartDaemon, tmp_path: 
     assert "leaving a thread behind" in daemon.log.read_text()
 
 
-def test_a_large_image_is_read_in_a_thread(start: StartDaemon, tmp_path: Path) -> None:
-    daemon = start(models=tmp_path / "none")
+def test_a_large_image_is_read_in_a_thread(shared: Daemon) -> None:
     data = noise(700)
     assert len(data) > 256 * 1024
-    with daemon.client() as client:
+    with shared.client() as client:
         assert client.route(data).cache == "miss"
         assert client.route(data).cache == "hit"
+
+
+def test_a_failure_of_our_own_is_told_and_logged_and_the_daemon_goes_on(start: StartDaemon, tmp_path: Path) -> None:
+    fail = "import daemon.routing\ndaemon.routing.sample = lambda *_, **__: 1 / 0"
+    daemon = start(models=tmp_path / "none", before=f"{fail}")
+    with daemon.connect() as raw:
+        assert raw.call("Route", {"content": png()}).error == f"{INTERFACE}.InternalError"
+        assert raw.call("Status").error is None
+    assert "ZeroDivisionError" in daemon.log.read_text()
 
 
 def test_logs_are_json_lines_without_the_image(start: StartDaemon, tmp_path: Path) -> None:
