@@ -1,0 +1,180 @@
+"""One image is measured: every candidate and every fixed plan runs on it, and the router chooses in every cell."""
+
+import functools
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+import msgspec
+
+from converter import Converter
+from converter._fixed import FIXED
+from converter._grid import GRID, Cell
+from converter.errors import ConverterError
+from router import Candidate, Constraints, Host, Method, Plan, Policy, PolicyName, Prediction, RoutingDecision, decide
+from router.errors import RouterError
+from vecroute.cli._failures import Failure, failure_of
+from vecroute.cli._images import Found, read_image
+from vecroute.cli._routing import Asker
+from vecroute.cli._terminal import name_of, say
+from vecroute.errors import VecrouteError
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One plan run on one image: a row of the JSON. A run that failed has no figures but its error."""
+
+    image: str
+    method: str
+    candidate: str
+    plan: Plan
+    quality: float | None = None
+    seconds: float | None = None
+    svg_bytes: int | None = None
+    path_count: int | None = None
+    predicted_quality: float | None = None
+    predicted_seconds: float | None = None
+    predicted_svg_bytes: float | None = None
+    error: str | None = None
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """What the router chose for an image in one cell, with the figures of that run."""
+
+    image: str
+    quality_target: float | None
+    time_budget: float | None
+    svg_budget: int | None
+    method: str
+    candidate: str
+    predicted_quality: float
+    predicted_seconds: float
+    predicted_svg_bytes: float
+    quality: float | None = None
+    seconds: float | None = None
+    svg_bytes: int | None = None
+    utility: float = 0.0
+    best_candidate: str = ""
+    best_utility: float = 0.0
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything about one image: its runs, and a choice for each cell of the grid."""
+
+    runs: tuple[Run, ...]
+    choices: tuple[Choice, ...]
+    lane: str
+
+
+class Evaluator:
+    """Measures images, several at a time if need be."""
+
+    def __init__(self, asker: Asker, policy: PolicyName, jobs: int) -> None:
+        self._asker, self._policy = asker, policy
+        self._converter = Converter(workers=jobs)
+        self._warmed = False
+
+    def measure(self, one: Found) -> Measured | Failure:
+        """Run all candidates and fixed plans on an image and ask for a choice in each cell."""
+        try:
+            return self._measure(name_of(one.path), read_image(one.path))
+        except (VecrouteError, RouterError) as exc:
+            return failure_of(one.path, exc)
+
+    def close(self) -> None:
+        self._converter.close()
+
+    def _measure(self, image: str, data: bytes) -> Measured:
+        prediction = self._asker.local.predict(data)
+        decisions = [self._decide(data, prediction, cell) for cell in GRID]
+        names = name_candidates([*prediction.candidates, *_unknown(prediction, decisions)])
+        if not self._warmed:  # a worker's first conversion pays for loading; that is no property of the image
+            self._converter.convert(data, FIXED["fixed_1x"])
+            self._warmed = True
+        scored = prediction.lane != "base"
+        runs = [self._run(image, data, name, name, plan) for name, plan in FIXED.items()]
+        runs += [
+            self._run(image, data, candidate.method, name, candidate.plan, candidate if scored else None)
+            for name, candidate in names.items()
+        ]
+        by_plan = {(candidate.method, candidate.plan): name for name, candidate in names.items()}
+        choices = [_choice(image, c, d, by_plan) for c, d in zip(GRID, decisions, strict=True)]
+        return Measured(runs=tuple(runs), choices=tuple(choices), lane=decisions[0].lane)
+
+    def _decide(self, data: bytes, prediction: Prediction, cell: Cell) -> RoutingDecision:
+        if self._asker.by_daemon:
+            return self._asker.route(
+                data,
+                quality_target=cell.quality_target,
+                time_budget=cell.time_budget,
+                svg_budget=cell.svg_budget,
+                policy=self._policy,
+            )
+        wanted = Constraints(
+            quality_target=cell.quality_target, time_budget=cell.time_budget, svg_budget=cell.svg_budget
+        )
+        return decide(prediction, wanted, Host(now=time.time()), Policy(name=self._policy))
+
+    def _run(
+        self, image: str, data: bytes, method: str, name: str, plan: Plan, predicted: Candidate | None = None
+    ) -> Run:
+        make = functools.partial(Run, image=image, method=method, candidate=name, plan=plan)
+        if predicted is not None:
+            make = functools.partial(
+                make,
+                predicted_quality=predicted.quality,
+                predicted_seconds=predicted.seconds,
+                predicted_svg_bytes=predicted.svg_bytes,
+            )
+        try:
+            done = self._converter.convert(data, plan)
+        except ConverterError as exc:
+            say(f"{image}: {name}: {exc}")
+            return make(error=str(exc))
+        return make(quality=done.quality, seconds=done.seconds, svg_bytes=done.svg_bytes, path_count=done.path_count)
+
+
+def name_candidates(candidates: Sequence[Candidate]) -> dict[str, Candidate]:
+    """Return candidates by a name that means the same on every image: the method and its upscale, `method@2x`.
+
+    Plans of one method that share an upscale are numbered.
+    """
+    named: dict[str, Candidate] = {}
+    seen: Counter[str] = Counter()
+    for candidate in candidates:
+        plain = f"{candidate.method}@{candidate.plan.upscale}x"
+        seen[plain] += 1
+        named[plain if seen[plain] == 1 else f"{plain}.{seen[plain]}"] = candidate
+    return named
+
+
+def _unknown(prediction: Prediction, decisions: Sequence[RoutingDecision]) -> list[Candidate]:
+    """Return what was chosen though this process did not offer it: the daemon may serve another export."""
+    known = {(c.method, c.plan) for c in prediction.candidates}
+    chosen = {(d.primary_method, d.plan): d for d in decisions if (d.primary_method, d.plan) not in known}
+    return [
+        Candidate(
+            method=d.primary_method,
+            plan=d.plan,
+            quality=d.estimated_quality,
+            quality_error=0.0,
+            seconds=d.estimated_seconds,
+            seconds_high=d.estimated_seconds,
+            svg_bytes=d.estimated_svg_bytes,
+            svg_bytes_high=d.estimated_svg_bytes,
+        )
+        for d in chosen.values()
+    ]
+
+
+def _choice(image: str, cell: Cell, decision: RoutingDecision, names: dict[tuple[Method, Plan], str]) -> Choice:
+    return Choice(
+        image=image,
+        quality_target=cell.quality_target,
+        time_budget=cell.time_budget,
+        svg_budget=cell.svg_budget,
+        method=decision.primary_method,
+        candidate=names[decision.primary_method, decision.plan],
+        predicted_quality=decision.estimated_quality,
+        predicted_seconds=decision.estimated_seconds,
+        predicted_svg_bytes=decision.estimated_svg_bytes,
+    )

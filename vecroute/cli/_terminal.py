@@ -1,0 +1,65 @@
+"""What people see: results on standard output, remarks and progress on standard error."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from vecroute.errors import one_line
+
+Advance = Callable[[], None]
+
+
+def say(text: str) -> None:
+    """Write one remark line to standard error."""
+    print(f"vecroute: {one_line(text)}", file=sys.stderr, flush=True)
+
+
+def show(text: str) -> None:
+    """Write one line of the result to standard output at once: whoever reads a pipe need not wait."""
+    print(text, flush=True)
+
+
+def name_of(path: str | os.PathLike[str]) -> str:
+    """Return a path as text that can be encoded: file names may hold any byte."""
+    return os.fspath(path).encode("utf-8", "backslashreplace").decode()
+
+
+@contextmanager
+def progress(description: str, total: int, *, quiet: bool = False) -> Iterator[Advance]:
+    """Show a bar on standard error while the block runs, if that is a terminal and there is something to wait for."""
+    if quiet or total < 2 or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(
+        *columns,
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        # Lines on the same terminal go above the bar; a pipe must get them untouched.
+        redirect_stdout=sys.stdout.isatty(),
+    ) as bar:
+        task = bar.add_task(description, total=total)
+        yield lambda: bar.advance(task)
+
+
+def milliseconds(seconds: float) -> str:
+    """Return a duration for people."""
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def kilobytes(count: float) -> str:
+    """Return a size for people: 1 kB is 1,000 bytes."""
+    return f"{count / 1000:.1f} kB"

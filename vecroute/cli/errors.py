@@ -1,0 +1,15 @@
+"""What the command line itself can object to; each message is one line and says what to do next."""
+
+from vecroute.errors import VecrouteError
+
+
+class CommandError(VecrouteError):
+    """The command cannot go on (exit code 1)."""
+
+
+class UsageError(VecrouteError):
+    """The command was called in a way that makes no sense (exit code 2)."""
+
+
+class Unreadable(CommandError):
+    """An input is no file that can be read as an image."""
