@@ -80,27 +80,33 @@ class Watcher:
     async def _listen(self, ended: anyio.Event) -> None:
         """Turn events into hints; begin anew when another directory has taken the place of the watched one."""
         while True:
-            watched = _identity(self._directory)
-            if watched is None:
-                await anyio.sleep(self._recheck)
-                continue
-            # What changed before the watch stood made no event. The check runs once the watch waits.
+            # What changed before a watch stands makes no event. The check runs once the watch waits.
             self._hint.set()
-            events = watchfiles.awatch(
-                self._directory,
-                watch_filter=None,
-                debounce=int(self._step * 4000),
-                step=int(self._step * 1000),
-                stop_event=ended,
-                rust_timeout=int(self._recheck * 1000),
-                yield_on_timeout=True,
-                ignore_permission_denied=True,
-            )
-            async with contextlib.aclosing(events):
-                async for _ in events:
-                    self._hint.set()
-                    if _identity(self._directory) != watched:
-                        break
+            try:
+                await self._listen_to(_identity(self._directory), ended)
+            except FileNotFoundError:
+                await anyio.sleep(self._recheck)
+            except (OSError, RuntimeError) as error:
+                # What watchfiles raises when the host is out of watches is a RuntimeError. Looking at the files now and then still finds what changes.
+                _log.warning("cannot watch", directory=str(self._directory), reason=str(error))
+                await anyio.sleep(self._recheck)
+
+    async def _listen_to(self, watched: tuple[int, int] | None, ended: anyio.Event) -> None:
+        events = watchfiles.awatch(
+            self._directory,
+            watch_filter=None,
+            debounce=int(self._step * 4000),
+            step=int(self._step * 1000),
+            stop_event=ended,
+            rust_timeout=int(self._recheck * 1000),
+            yield_on_timeout=True,
+            ignore_permission_denied=True,
+        )
+        async with contextlib.aclosing(events):
+            async for _ in events:
+                self._hint.set()
+                if _identity(self._directory) != watched:
+                    return
 
     async def _settled(self) -> Fingerprint:
         """Return the state of the files once it has stayed the same for one step."""

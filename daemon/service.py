@@ -213,11 +213,12 @@ class Service:
     async def _obey_signals(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
             task_status.started()
-            async for number in signals:
-                if number == signal.SIGHUP:
-                    await self._reloader.try_reload()
-                else:
-                    self.stop()
+            async with anyio.create_task_group() as reloads:
+                async for number in signals:
+                    if number != signal.SIGHUP:
+                        self.stop()
+                    elif self._counters.ready:  # before that, the newest export is being loaded anyway
+                        reloads.start_soon(self._reloader.try_reload)
 
     def _dispatcher(self, work: TaskGroup) -> Dispatcher:
         routing = Routing(self._settings, self._exports, self._inference, self._readers, Flights(work), self._host)

@@ -5,8 +5,13 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
+import anyio
 import pytest
+
+from daemon.exports import Exports, Fingerprint
+from daemon.reload import Reloader, Watcher
 
 from tests.daemon.harness import PATIENCE, Daemon, StartDaemon, launch, stop, wait_ready
 from tests.daemon.pictures import png
@@ -152,3 +157,36 @@ def test_all_exports_taken_away_leaves_the_one_in_memory(start: StartDaemon, tmp
     shutil.rmtree(models / "one")
     status = _wait_status(daemon, version="1", problem=True)
     assert "no export in" in str(status.export_problem)
+
+
+class _Changed:
+    """Stands for exports whose files have changed, and for the reloader that takes note of it."""
+
+    def __init__(self) -> None:
+        self.files: Fingerprint = ()
+        self.reloaded = anyio.Event()
+
+    async def wait_fingerprint(self) -> Fingerprint:
+        return (("model_info.json", 1, 2, 3, 4),)
+
+    async def try_reload(self) -> None:
+        self.files = await self.wait_fingerprint()
+        self.reloaded.set()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("error", [OSError("no space left on device"), RuntimeError("limit of watches reached")])
+async def test_without_watches_the_files_are_looked_at_now_and_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("daemon.reload.watchfiles.awatch", refuse)
+    changed = _Changed()
+    watcher = Watcher(tmp_path, 0.001, 0.01, cast("Exports", changed), cast("Reloader", changed))
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(watcher.run)
+            await changed.reloaded.wait()
+            tasks.cancel_scope.cancel()
