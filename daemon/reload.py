@@ -87,7 +87,7 @@ class Watcher:
             except FileNotFoundError:
                 await anyio.sleep(self._recheck)
             except (OSError, RuntimeError) as error:
-                # What watchfiles raises when the host is out of watches is a RuntimeError. Looking at the files now and then still finds what changes.
+                # The host may be out of watches (a RuntimeError of watchfiles). Looking now and then finds changes too.
                 _log.warning("cannot watch", directory=str(self._directory), reason=str(error))
                 await anyio.sleep(self._recheck)
 

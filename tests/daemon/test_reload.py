@@ -12,7 +12,6 @@ import pytest
 
 from daemon.exports import Exports, Fingerprint
 from daemon.reload import Reloader, Watcher
-
 from tests.daemon.harness import PATIENCE, Daemon, StartDaemon, launch, stop, wait_ready
 from tests.daemon.pictures import png
 from tests.exports import write_export
