@@ -2,7 +2,7 @@
 
 import multiprocessing
 import os
-from concurrent.futures import Future, TimeoutError
+from concurrent.futures import Future
 from types import TracebackType
 from typing import Self
 
@@ -93,7 +93,7 @@ class Converter:
 class Pending:
     """A conversion under way."""
 
-    def __init__(self, future: ProcessFuture, timeout: float) -> None:
+    def __init__(self, future: ProcessFuture[Conversion], timeout: float) -> None:
         self.future: Future[Conversion] = future
         self._timeout = timeout
 

@@ -87,7 +87,7 @@ def _vtracer(pixels: Pixels, plan: Plan) -> str:
     # BMP: nothing is compressed only to be decompressed; OpenCV wants blue first.
     _, encoded = cv2.imencode(".bmp", cv2.cvtColor(pixels, cv2.COLOR_RGBA2BGRA))
     try:
-        return vtracer.convert_raw_image_to_svg(
+        svg: str = vtracer.convert_raw_image_to_svg(
             encoded.tobytes(),
             img_format="bmp",
             colormode=plan.colormode,
@@ -107,6 +107,7 @@ def _vtracer(pixels: Pixels, plan: Plan) -> str:
         if type(exc).__name__ != "PanicException" and not isinstance(exc, ValueError | OSError | RuntimeError):
             raise
         raise ConversionFailed(f"VTracer: {str(exc).splitlines()[0] if str(exc) else 'panic'}") from exc
+    return svg
 
 
 def _document(paths: str, width: int, height: int, upscale: int) -> str:

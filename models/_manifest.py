@@ -143,10 +143,11 @@ class PlanOutput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     def __post_init__(self) -> None:
         if self.name not in _PLAN_FIELDS or self.name == "upscale":
             raise ValueError(f"the regressor cannot set the plan parameter {self.name!r}")
-        if (self.name in PLAN_BOUNDS) == (self.codes is not None):
-            raise ValueError(f"plan parameter {self.name!r} {'needs' if self.codes is None else 'takes no'} codes")
-        if self.codes is not None and (not self.codes or set(self.codes) - set(_CHOICES[self.name])):
-            raise ValueError(f"plan parameter {self.name!r} has codes other than {', '.join(_CHOICES[self.name])}")
+        if self.codes is None:
+            if self.name not in PLAN_BOUNDS:
+                raise ValueError(f"plan parameter {self.name!r} needs codes")
+        elif not self.codes or not all(_is_value(self.name, key) for key in self.codes):
+            raise ValueError(f"plan parameter {self.name!r} has codes that are none of its values")
 
 
 class RegressorSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -161,8 +162,8 @@ class RegressorSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     def __post_init__(self) -> None:
         _check_features(self.names, self.log1p, "regressor")
         _check_fill(self.names, self.fill, "regressor")
-        if not 1 <= len(self.ladder) <= 4:
-            raise ValueError(f"the regressor's ladder has {len(self.ladder)} steps, 1 to 4 are allowed")
+        if not 1 <= len(self.ladder) <= PLAN_BOUNDS["upscale"][1]:
+            raise ValueError(f"the regressor's ladder has {len(self.ladder)} steps, 1 to 8 are allowed")
         if not all(PLAN_BOUNDS["upscale"][0] <= step <= PLAN_BOUNDS["upscale"][1] for step in self.ladder):
             raise ValueError(f"the regressor's ladder {self.ladder} leaves the bounds of upscale")
 
@@ -283,6 +284,14 @@ def numbers(metrics: object) -> dict[str, float]:
 def with_inputs(manifest: Manifest, inputs: tuple[Input, ...]) -> Manifest:
     """Return the manifest with other inputs."""
     return msgspec.structs.replace(manifest, inputs=inputs)
+
+
+def _is_value(name: str, key: str) -> bool:
+    """Tell whether a code's key is a value of the plan parameter: one of its words, or a whole number within bounds."""
+    if name not in PLAN_BOUNDS:
+        return key in _CHOICES[name]
+    low, high = PLAN_BOUNDS[name]
+    return key.isdecimal() and low <= int(key) <= high
 
 
 def _check_features(names: tuple[str, ...], log1p: tuple[str, ...], where: str) -> None:

@@ -53,7 +53,8 @@ class Regressor:
 def _value(output: PlanOutput, raw: float) -> Any:
     """Return a plan parameter that lies within its bounds, whatever the regressor says."""
     if output.codes is not None:
-        return min(output.codes.items(), key=lambda code: abs(code[1] - raw))[0]
+        nearest = min(output.codes.items(), key=lambda code: abs(code[1] - raw))[0]
+        return int(nearest) if output.name in PLAN_BOUNDS else nearest
     low, high = PLAN_BOUNDS[output.name]
     value = min(max(raw, output.low, low), output.high, high)
     return round(value) if output.integer or output.name not in _REAL else value

@@ -1,0 +1,1 @@
+"""training makes exports: corpus to labels to models, every number from a conversion that ran."""

@@ -1,6 +1,7 @@
 """Drawings become raster images of many sizes and grades; the same spec always gives the same bytes."""
 
 import hashlib
+import math
 import random
 from typing import Literal
 
@@ -18,6 +19,7 @@ SMALLEST, LARGEST = 48, 1024
 FAVICONS = (16, 24, 32, 48)
 # Clean logos are the common case; every grade of damage is there often enough to be learnt.
 _GRADES: dict[Grade, int] = {"clean": 60, "jpeg": 16, "blur": 6, "rescaled": 8, "noise": 4, "aliased": 6}
+_GROUNDS: dict[Ground, int] = {"transparent": 60, "white": 32, "black": 8}
 
 
 class ImageSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,8 +55,8 @@ def _spec(family: Family, name: str, rng: random.Random, held_out: float) -> Ima
     unseen = int.from_bytes(digest, "big") / 2**32 < held_out
     split = "families" if family.split == "validate" else "images" if unseen else "train"
     grade = rng.choices(list(_GRADES), weights=list(_GRADES.values()))[0]
-    ground = rng.choices(["transparent", "white", "black"], weights=[60, 32, 8])[0]
-    longest = rng.choice(FAVICONS) if rng.random() < 0.08 else round(SMALLEST * (LARGEST / SMALLEST) ** rng.random())
+    ground = rng.choices(list(_GROUNDS), weights=list(_GROUNDS.values()))[0]
+    longest = rng.choice(FAVICONS) if rng.random() < 0.08 else _size(rng)
     return ImageSpec(
         family=family.name,
         drawing=name,
@@ -66,6 +68,11 @@ def _spec(family: Family, name: str, rng: random.Random, held_out: float) -> Ima
         color=f"#{rng.randrange(256):02x}{rng.randrange(160):02x}{rng.randrange(256):02x}",
         seed=rng.randrange(2**31),
     )
+
+
+def _size(rng: random.Random) -> int:
+    """Return a longer side of 48..1024 px, small ones oftener: logos lie about so, and large ones cost most."""
+    return round(SMALLEST * math.pow(LARGEST / SMALLEST, rng.random() ** 1.5))
 
 
 def _amount(grade: Grade, rng: random.Random) -> float:
@@ -86,7 +93,7 @@ def draw(spec: ImageSpec, drawing: Drawing) -> bytes:
         _, data = cv2.imencode(".jpg", bgra[..., :3], [cv2.IMWRITE_JPEG_QUALITY, int(spec.amount)])
     else:
         _, data = cv2.imencode(".png", bgra if spec.ground == "transparent" else bgra[..., :3])
-    return data.tobytes()
+    return bytes(data)
 
 
 def rasterise(drawing: Drawing, longest: int, *, color: str = "#000000", aliased: bool = False) -> Pixels:

@@ -2,27 +2,19 @@
 
 import random
 
-from router import VTRACER_DEFAULTS, Features, Plan
+from router import Features, Plan
+from router.formulas import ladder
 
-# The competitors: what people run today, and the best fixed recipe, at three scales.
-FIXED: dict[str, Plan] = {
-    "defaults": VTRACER_DEFAULTS,
-    "fixed_1x": Plan(upscale=1),
-    "fixed_2x": Plan(upscale=2),
-    "fixed_3x": Plan(upscale=3),
-}
-PALETTES = (0, 3, 4, 6, 8, 12, 16, 24, 32, 64)
-MOST_TRACED = 4 * 2**20  # px: beyond it a trace takes longer than anyone's budget
-STEPS = (1, 2, 3, 4)
+PALETTES = (0, 0, 3, 4, 6, 8, 12, 16, 24, 32, 64)
 
 
 def random_plans(features: Features, count: int, rng: random.Random) -> list[Plan]:
     """Draw plans, upscale steps in turn, from the region where earlier search found good ones."""
-    steps = [s for s in STEPS if (features.image_area or 0) * s * s <= MOST_TRACED] or [1]
-    return [_random_plan(features, steps[i % len(steps)], rng) for i in range(count)]
+    steps = ladder(features)
+    return [random_plan(features, steps[i % len(steps)], rng) for i in range(count)]
 
 
-def _random_plan(features: Features, upscale: int, rng: random.Random) -> Plan:
+def random_plan(features: Features, upscale: int, rng: random.Random) -> Plan:
     soft = (features.soft_alpha_interior or 0) > 0.005
     rough = (features.noise_level or 0) > 1.0 or (features.blockiness or 1) > 1.2
     return Plan(

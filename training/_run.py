@@ -4,21 +4,22 @@ import functools
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, TimeoutError, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 from pebble import ProcessExpired, ProcessPool
 
+from converter._fixed import FIXED
 from converter._score import render, similarity
 from converter._trace import run_plan
 from converter.errors import ConverterError
+from models import Export, load_export
 from router import Features, Method, Plan
-from router.pixels import decode, measure, premultiplied, thumbnail
+from router.pixels import Pixels, decode, measure, premultiplied, thumbnail
 from training._corpus import Drawing, drawings, families
 from training._images import ImageSpec, draw
-from training._plans import FIXED, random_plans
+from training._plans import random_plans
 
 THUMBNAIL = 32
 IMAGE_TIMEOUT = 240.0
@@ -58,9 +59,6 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
 
 
-Phase = Literal["search", "label"]
-
-
 def label(task: Task) -> Label:
     """Draw an image, run its plans and measure them all."""
     data = draw(task.spec, _drawing(task.corpus, task.spec))
@@ -82,14 +80,14 @@ def label(task: Task) -> Label:
     )
 
 
-def _run(pixels: "object", origin: str, plan: Plan) -> Run:
+def _run(pixels: Pixels, origin: str, plan: Plan) -> Run:
     started = time.thread_time()
-    traced = run_plan(pixels, plan)  # type: ignore[arg-type]
+    traced = run_plan(pixels, plan)
     seconds = time.thread_time() - started
     return Run(
         origin=origin,
         plan=plan,
-        quality=similarity(render(traced.svg), pixels),  # type: ignore[arg-type]
+        quality=similarity(render(traced.svg), pixels),
         seconds=seconds,
         wall_seconds=traced.seconds,
         svg_bytes=len(traced.svg),
@@ -106,14 +104,12 @@ def _plans(task: Task, features: Features) -> list[tuple[str, Plan]]:
 
 
 @functools.cache
-def _export(folder: Path) -> "object":
-    from models import load_export
-
+def _export(folder: Path) -> Export:
     return load_export(folder)
 
 
 def _candidates(folder: Path, features: Features) -> list[tuple[Method, Plan]]:
-    return _export(folder).candidates(features)  # type: ignore[attr-defined, no-any-return]
+    return _export(folder).candidates(features)
 
 
 @functools.lru_cache(maxsize=16)

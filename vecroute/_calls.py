@@ -71,11 +71,12 @@ def route_call(
     preferred: Sequence[str] = (),
     avoided: Sequence[str] = (),
     policy: PolicyName | None = None,
+    method: str | None = None,
 ) -> PreparedCall[RoutingDecision]:
     """Return the decision how to convert one image, given as bytes or path, as features or as a hash.
 
     `quality_target` (SSIM) in (0, 1]; `time_budget` in seconds; `svg_budget` in bytes; `preferred` and `avoided`
-    methods; `policy` is `weighted` or `constrained`.
+    methods; `policy` is `weighted` or `constrained`; `method` allows that one alone.
 
     Raises:
         InvalidImage: the path cannot be read, or the bytes are no image.
@@ -85,7 +86,7 @@ def route_call(
         TimeoutExceeded: no answer in time.
     """
     preferred, avoided = tuple(preferred), tuple(avoided)
-    make_constraints(quality_target, time_budget, svg_budget, preferred, avoided, policy)
+    make_constraints(quality_target, time_budget, svg_budget, preferred, avoided, policy, method)
     request = RouteRequest(
         file_descriptor=None if image is None else 0,
         hash=None if hash is None else _hex(hash),
@@ -96,6 +97,7 @@ def route_call(
         preferred_methods=preferred or None,
         avoided_methods=avoided or None,
         policy=policy,
+        method=method,
     )
     check_image_given(request)
     return PreparedCall(message=_message("Route", request), read=_read_route, image=image)

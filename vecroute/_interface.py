@@ -215,7 +215,9 @@ method Route(
   # Methods whose score is lowered.
   avoidedMethods: ?[]string,
   # weighted or constrained; the daemon's own if left out.
-  policy: ?string
+  policy: ?string,
+  # The only method allowed.
+  method: ?string
 ) -> (
   # The decision.
   decision: Decision,

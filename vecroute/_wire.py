@@ -80,6 +80,7 @@ class RouteRequest(
     preferred_methods: tuple[str, ...] | None = None
     avoided_methods: tuple[str, ...] | None = None
     policy: str | None = None
+    method: str | None = None
 
 
 class RouteReply(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -301,6 +302,7 @@ def request_constraints(request: RouteRequest) -> Constraints:
         request.preferred_methods or (),
         request.avoided_methods or (),
         request.policy,
+        request.method,
     )
 
 
@@ -312,6 +314,7 @@ def make_constraints(
     preferred: tuple[str, ...],
     avoided: tuple[str, ...],
     policy: str | None,
+    method: str | None,
 ) -> Constraints:
     """Return the router's constraints; both ends check with this one function.
 
@@ -326,6 +329,7 @@ def make_constraints(
             preferred=frozenset(cast("tuple[Method, ...]", preferred)),
             avoided=frozenset(cast("tuple[Method, ...]", avoided)),
             policy=cast("PolicyName | None", policy),
+            method=cast("Method | None", method),
         )
     except RouterError as exc:
         raise from_router(exc) from exc

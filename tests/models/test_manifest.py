@@ -112,12 +112,15 @@ def _plan_output(**output: Any) -> Callable[[Info], None]:
         pytest.param(_forest(fill=[1.0, -2.0, 1.0, 1.0]), "at least 0", id="fill value without a logarithm"),
         pytest.param(_forest(budgets=[1.0]), "4 targets and 4 budgets", id="another grid"),
         pytest.param(_forest(methods=["magic"]), "unknown method 'magic'", id="unknown method"),
-        pytest.param(_regressor(ladder=[]), "1 to 4 are allowed", id="empty ladder"),
+        pytest.param(_regressor(ladder=[]), "1 to 8 are allowed", id="empty ladder"),
         pytest.param(_regressor(ladder=[0]), "leaves the bounds", id="upscale of zero"),
         pytest.param(_plan_output(name="upscale"), "cannot set", id="regressor sets upscale"),
         pytest.param(_plan_output(name="matte"), "needs codes", id="regressor sets text without codes"),
-        pytest.param(_plan_output(name="palette", codes={"a": 1}), "takes no codes", id="number with codes"),
-        pytest.param(_plan_output(name="matte", codes={"shiny": 1}), "codes other than", id="code for no matte"),
+        pytest.param(_plan_output(name="palette", codes={"a": 1}), "none of its values", id="code for no number"),
+        pytest.param(_plan_output(name="matte", codes={"shiny": 1}), "none of its values", id="code for no matte"),
+        pytest.param(
+            _plan_output(name="palette", codes={"257": 1}), "none of its values", id="code for a number out of bounds"
+        ),
         pytest.param(lambda v: v.update(created="yesterday"), "created", id="no time"),
     ],
 )

@@ -1,0 +1,150 @@
+"""How good an export is on held-out labels: the predictor's errors, and what the router's choices reach on the grid."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from converter._fixed import FIXED
+from converter._grid import GRID, Cell, Judgement, Row, collect, judge, pool
+from models import Export
+from router import METHODS, Constraints, Policy, Prediction, RoutingDecision, decide
+from router.pixels import Sample
+from training._run import THUMBNAIL, Label
+
+SPLITS = {"families": "whole held-out families", "images": "held-out drawings of trained families"}
+
+
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """A split in numbers: `predictor` errors over the methods' candidates, `pooled` and `cells` of the grid."""
+
+    images: int
+    predictor: dict[str, float]
+    policies: dict[str, dict[str, float | None]]
+    means: dict[str, dict[str, float]]
+
+
+def sample_of_label(label: Label) -> Sample:
+    """Return a label's image as the models see it."""
+    picture = np.frombuffer(label.thumbnail, np.uint8).reshape(THUMBNAIL, THUMBNAIL, 4)
+    return Sample(label.features, picture)
+
+
+def judge_export(export: Export, labels: Sequence[Label], policies: Sequence[Policy]) -> Judged:
+    """Judge an export on labels that hold a measured run of each of its candidates."""
+    predictions = [export.predict(sample_of_label(label)) for label in labels]
+    return Judged(
+        images=len(labels),
+        predictor=predictor_errors(labels, predictions),
+        policies={p.name: _policy(labels, predictions, p) for p in policies},
+        means=_means(labels, predictions, policies[0]),
+    )
+
+
+def predictor_errors(labels: Sequence[Label], predictions: Sequence[Prediction]) -> dict[str, float]:
+    """Return pearson and mean absolute error of quality, and of the logarithms of seconds and bytes."""
+    pairs = [
+        (c.quality, run.quality, c.seconds, run.seconds, c.seconds_high, c.svg_bytes, run.svg_bytes, c.svg_bytes_high)
+        for label, prediction in zip(labels, predictions, strict=True)
+        for c in prediction.candidates
+        for run in label.runs
+        if (run.origin, run.plan) == (c.method, c.plan)
+    ]
+    said_q, q, said_s, s, high_s, said_b, b, high_b = np.array(pairs, dtype=np.float64).T
+    return {
+        "pearson": float(np.corrcoef(said_q, q)[0, 1]),
+        "mae": float(np.abs(said_q - q).mean()),
+        "seconds_pearson": float(np.corrcoef(np.log(said_s), np.log(s))[0, 1]),
+        "bytes_pearson": float(np.corrcoef(np.log(said_b), np.log(b))[0, 1]),
+        "seconds_within_bound": float((s <= high_s).mean()),
+        "bytes_within_bound": float((b <= high_b).mean()),
+        "runs": float(len(pairs)),
+    }
+
+
+def choices(predictions: Sequence[Prediction], cell: Cell, policy: Policy) -> list[RoutingDecision]:
+    """Return the decision for each image in one cell."""
+    wanted = Constraints(quality_target=cell.quality_target, time_budget=cell.time_budget, svg_budget=cell.svg_budget)
+    return [decide(prediction, wanted, policy=policy) for prediction in predictions]
+
+
+def _policy(labels: Sequence[Label], predictions: Sequence[Prediction], policy: Policy) -> dict[str, float | None]:
+    judged = judge_grid(labels, lambda cell: choices(predictions, cell, policy), METHODS)
+    against_fixed = judge_grid(labels, lambda cell: choices(predictions, cell, policy), ("fixed",))
+    possible = [j for j in judged if j.cell.time_budget is not None or j.cell.svg_budget is not None]
+    pooled, fixed = pool(judged), pool(against_fixed)
+    # The fixed plans are the single best to beat; the virtual best stays that of the methods.
+    over_fixed = (fixed.router - fixed.sbs) / (pooled.vbs - fixed.sbs) if pooled.vbs > fixed.sbs else None
+    return {
+        "gap_closed": pooled.gap_closed,
+        "gap_closed_over_fixed": over_fixed,
+        "utility": pooled.router,
+        "sbs": pooled.sbs,
+        "vbs": pooled.vbs,
+        "fixed": fixed.sbs,
+        "kept": float(np.mean([j.kept for j in possible])),
+        "met": float(np.mean([j.met for j in judged])),
+    }
+
+
+def judge_grid(
+    labels: Sequence[Label], chosen: Callable[[Cell], list[RoutingDecision]], portfolio: Sequence[str]
+) -> list[Judgement]:
+    """Judge the choices in every cell against candidates whose method is in the portfolio."""
+    outcomes = collect(row for label in labels for row in rows_of(label))
+    methods = [name.split("@")[0] for name in outcomes.candidates]
+    columns: NDArray[np.intp] = np.array([i for i, m in enumerate(methods) if m in portfolio], dtype=np.intp)
+    return [
+        judge(outcomes, cell, outcomes.chosen([f"{d.primary_method}@{d.plan.upscale}" for d in chosen(cell)]), columns)
+        for cell in GRID
+    ]
+
+
+def rows_of(label: Label) -> list[Row]:
+    """Return a label's runs as rows of the grid: the methods' candidates and the fixed plans."""
+    rows = []
+    for run in label.runs:
+        method = "fixed" if run.origin in FIXED and run.origin != "defaults" else run.origin
+        if method in ("random", "defaults"):
+            continue
+        step = run.plan.upscale
+        rows.append(
+            Row(
+                image=label.key,
+                candidate=f"{method}@{step}",
+                quality=run.quality,
+                seconds=run.seconds,
+                svg_bytes=run.svg_bytes,
+                method=method,
+                step=step,
+            )
+        )
+    return rows
+
+
+def _means(labels: Sequence[Label], predictions: Sequence[Prediction], policy: Policy) -> dict[str, dict[str, float]]:
+    """Return mean quality, seconds and bytes of the fixed plans, each method's finest, the router and the best."""
+    groups: dict[str, list[Any]] = {name: [] for name in (*FIXED, *METHODS, "router", "vbs")}
+    unbounded = choices(predictions, Cell(), policy)
+    for label, decision in zip(labels, unbounded, strict=True):
+        for name in FIXED:
+            groups[name] += [run for run in label.runs if run.origin == name]
+        for method in METHODS:
+            own = [run for run in label.runs if run.origin == method]
+            groups[method] += [max(own, key=lambda r: r.plan.upscale)] if own else []
+        methods = [run for run in label.runs if run.origin in METHODS]
+        picked = [r for r in methods if (r.origin, r.plan) == (decision.primary_method, decision.plan)]
+        groups["router"] += picked[:1]
+        groups["vbs"] += [max(methods, key=lambda r: r.quality)] if methods else []
+    return {
+        name: {
+            "quality": float(np.mean([r.quality for r in runs])),
+            "seconds": float(np.mean([r.seconds for r in runs])),
+            "svg_bytes": float(np.mean([r.svg_bytes for r in runs])),
+            "images": float(len(runs)),
+        }
+        for name, runs in groups.items()
+        if runs
+    }

@@ -1,0 +1,185 @@
+"""An export is written here: networks as ONNX and TorchScript that agree, trees as ONNX, goldens, the manifest last."""
+
+import hashlib
+import shutil
+import tempfile
+import warnings
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import onnx
+import skl2onnx
+import sklearn
+import torch
+from skl2onnx.common.data_types import FloatTensorType
+from sklearn.base import BaseEstimator
+
+from router import FEATURE_NAMES
+from router.formulas import STEPS
+from training._fit import MATTE_CODES, MODE_CODES, NUMBERS, PALETTE_CODES
+from training._forest import BUDGETS, TARGETS
+from training._learn import Scaling
+from training._network import OUTPUTS, Predictor
+from training._run import THUMBNAIL
+from training._tables import LOG_FEATURES, PLAN_CODES, PLAN_COLUMNS, Array
+
+INPUTS = ("features", "thumbnail", "has_thumbnail", "plans")
+ROLES = {
+    "quality_predictor.onnx": "predictor",
+    "quality_predictor.pt": "predictor",
+    "base_forest.onnx": "base_forest",
+    "plan_regressor.onnx": "plan_regressor",
+    "golden.npz": "golden",
+}
+TOLERANCE = 1e-4
+OPSET = 17
+
+
+class Trained(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that training produced, ready to be written."""
+
+    regressor: Any
+    fill: Array
+    trained_on: str
+    predictor: Predictor | None = None
+    scale: Scaling | None = None
+    sample: tuple[Array, Array, Array] | None = None  # features [1, F], thumbnail [1, 4, S, S], plans [N, P]
+    forest: Any = None
+    methods: tuple[str, ...] = ()
+    metrics: dict[str, float] = {}
+    metrics_per_family: dict[str, dict[str, float]] = {}
+
+
+def write_export(trained: Trained, folder: Path, *, name: str, created: datetime) -> None:
+    """Write an export beside its target, then put it in place by renames; a reader never sees half of one."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        if trained.predictor is not None and trained.sample is not None:
+            _write_networks(trained.predictor, trained.sample, building)
+        if trained.forest is not None:
+            _write_trees(trained.forest, len(FEATURE_NAMES) + 2, building / "base_forest.onnx")
+        _write_trees(trained.regressor, len(FEATURE_NAMES) + 1, building / "plan_regressor.onnx")
+        manifest = _manifest(trained, building, name, created)
+        (building / "model_info.json").write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
+        building.chmod(0o755)
+        _replace(building, folder)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _replace(building: Path, folder: Path) -> None:
+    """Move the files in one by one, the manifest last: it is the commit marker."""
+    folder.mkdir(exist_ok=True)
+    names = sorted((p.name for p in building.iterdir()), key=lambda n: n == "model_info.json")
+    for name in names:
+        (building / name).replace(folder / name)
+
+
+def _write_networks(network: Predictor, sample: tuple[Array, Array, Array], folder: Path) -> None:
+    features, thumbnail, plans = sample
+    arrays = (features, thumbnail, np.ones((1, 1), np.float32), plans)
+    example = tuple(torch.tensor(array) for array in arrays)
+    with torch.no_grad():
+        # What the trained network itself answers: both exports are held to it, not to themselves.
+        out = network.eval()(*example).numpy()
+    np.savez_compressed(folder / "golden.npz", out=out, **{f"in_{n}": a for n, a in zip(INPUTS, arrays, strict=True)})  # type: ignore[arg-type]
+    with warnings.catch_warnings():
+        # TorchScript is deprecated, and it is what the contract asks for beside ONNX.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.freeze(torch.jit.trace(network, example)).save(str(folder / "quality_predictor.pt"))
+        torch.onnx.export(
+            network,
+            example,
+            str(folder / "quality_predictor.onnx"),
+            input_names=list(INPUTS),
+            output_names=["out"],
+            dynamic_axes={"plans": {0: "candidates"}, "out": {0: "candidates"}},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    onnx.checker.check_model(str(folder / "quality_predictor.onnx"))
+
+
+def _write_trees(model: BaseEstimator, width: int, path: Path) -> None:
+    options = {"zipmap": False} if hasattr(model, "predict_proba") else {}
+    converted = skl2onnx.convert_sklearn(
+        model,
+        initial_types=[("features", FloatTensorType([None, width]))],
+        options={id(model): options} if options else None,
+        target_opset=OPSET,
+    )
+    path.write_bytes(converted.SerializeToString())
+
+
+def _manifest(trained: Trained, folder: Path, name: str, created: datetime) -> dict[str, Any]:
+    features = {"names": FEATURE_NAMES, "log1p": [n for n in FEATURE_NAMES if n in LOG_FEATURES]}
+    trees = {**features, "fill": _list(trained.fill)}
+    return {
+        "format": 1,
+        "name": name,
+        "version": created.strftime("%Y.%m.%d"),
+        "created": created.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "trained_on": trained.trained_on,
+        "files": {file: _file(folder / file, role) for file, role in ROLES.items() if (folder / file).exists()},
+        **(_predictor_parts(features, trained.scale) if trained.scale is not None else {}),
+        **(
+            {"forest": {**trees, "targets": TARGETS, "budgets": BUDGETS, "methods": trained.methods}}
+            if trained.forest is not None
+            else {}
+        ),
+        "regressor": {**trees, "ladder": STEPS, "parameters": _plan_outputs()},
+        "metrics": trained.metrics,
+        "metrics_per_family": trained.metrics_per_family,
+        "limits": {"max_ms": 50.0},
+        "frameworks": {"torch": torch.__version__, "scikit-learn": sklearn.__version__, "onnx": onnx.__version__},
+    }
+
+
+def _predictor_parts(features: dict[str, Any], scale: Scaling) -> dict[str, Any]:
+    return {
+        "inputs": [
+            {"name": "features", "kind": "features", **features, "mean": _list(scale.mean), "std": _list(scale.std)},
+            {
+                "name": "thumbnail",
+                "kind": "thumbnail",
+                "size": THUMBNAIL,
+                "channels": "rgba",
+                "scale": 255.0,
+                "mean": _list(scale.channel_mean),
+                "std": _list(scale.channel_std),
+            },
+            {"name": "has_thumbnail", "kind": "has_thumbnail"},
+            {"name": "plans", "kind": "plans", "parameters": [_parameter(n, s) for n, s in PLAN_COLUMNS.items()]},
+        ],
+        "outputs": {output: column for column, output in enumerate(OUTPUTS)},
+        "output_transforms": dict.fromkeys(OUTPUTS[2:], "exp"),
+        "golden": {"tolerance": TOLERANCE},
+    }
+
+
+def _parameter(name: str, scale: float) -> dict[str, Any]:
+    codes = PLAN_CODES.get(name)
+    return {"name": name, "scale": scale} | ({"codes": {str(k): v for k, v in codes.items()}} if codes else {})
+
+
+def _plan_outputs() -> list[dict[str, Any]]:
+    coded: dict[str, Mapping[Any, float]] = {"palette": PALETTE_CODES, "matte": MATTE_CODES, "mode": MODE_CODES}
+    bounds = {"denoise": (0, 3), "color_precision": (4, 8), "filter_speckle": (1, 8), "layer_difference": (0, 64)}
+    return [
+        *({"name": n, "codes": {str(k): v for k, v in codes.items()}} for n, codes in coded.items()),
+        *({"name": n, "low": bounds[n][0], "high": bounds[n][1], "integer": True} for n in NUMBERS),
+    ]
+
+
+def _file(path: Path, role: str) -> dict[str, Any]:
+    data = path.read_bytes()
+    return {"role": role, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+
+
+def _list(values: Array) -> list[float]:
+    return [round(float(v), 6) for v in values]

@@ -1,0 +1,48 @@
+"""The base forest: which method serves a request best, learnt from what the methods' plans really reached."""
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.model_selection import GroupKFold
+
+from router import GRID_BUDGETS, GRID_TARGETS, METHODS, Method
+from training._tables import Array, Table
+
+# The grid's "none" as a number: no target is the highest one, no budget is longer than any trace.
+TARGETS = tuple(1.0 if t is None else t for t in GRID_TARGETS)
+BUDGETS = tuple(10.0 if b is None else b for b in GRID_BUDGETS)
+TREES, DEPTH, LEAF, FOLDS = 30, 9, 30, 3
+
+
+def methods_of(table: Table) -> tuple[Method, ...]:
+    """Return the methods that were run, in their usual order."""
+    return tuple(m for m in METHODS if (table.origins == m).any())
+
+
+def best_methods(table: Table, images: NDArray[np.intp]) -> tuple[Array, NDArray[np.intp], NDArray[np.intp]]:
+    """Return rows (scaled features, target, budget), the index of the best method for each, and its image."""
+    methods = methods_of(table)
+    scaled = table.scaled_features()
+    rows, best, groups = [], [], []
+    seconds, size = np.exp(table.log_seconds), np.exp(table.log_bytes)
+    for image in images:
+        runs = np.flatnonzero((table.image_of == image) & np.isin(table.origins, methods))
+        if not len(runs):
+            continue
+        for target in TARGETS:
+            for budget in BUDGETS:
+                utility = np.where(seconds[runs] > budget, 0.0, np.minimum(table.quality[runs] / target, 1.0))
+                order = np.lexsort((size[runs], seconds[runs], -utility.round(6)))
+                rows.append([*scaled[image], target, budget])
+                best.append(methods.index(table.origins[runs[order[0]]]))
+                groups.append(image)
+    return np.array(rows, dtype=np.float32), np.array(best), np.array(groups)
+
+
+def fit_forest(table: Table, images: NDArray[np.intp], seed: int) -> CalibratedClassifierCV:
+    """Return the forest with calibrated probabilities; all rows of an image stay in one fold."""
+    rows, best, groups = best_methods(table, images)
+    forest = RandomForestClassifier(TREES, max_depth=DEPTH, min_samples_leaf=LEAF, random_state=seed, n_jobs=-1)
+    folds = list(GroupKFold(FOLDS).split(rows, best, groups))
+    return CalibratedClassifierCV(forest, method="sigmoid", cv=folds).fit(rows, best)

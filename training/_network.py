@@ -1,0 +1,78 @@
+"""The quality predictor: a small ensemble that sees an image once and scores all its candidates in one run."""
+
+import torch
+from torch import Tensor, nn
+
+from training._run import THUMBNAIL
+
+OUTPUTS = ("quality", "quality_error", "seconds", "seconds_high", "svg_bytes", "svg_bytes_high")
+MEMBERS = 3
+EMBEDDING = 48
+HIDDEN = 96
+SMALLEST_SPREAD = 1e-3
+
+
+class Member(nn.Module):
+    """One network: thumbnail and features become an embedding, embedding and plan become six numbers."""
+
+    def __init__(self, features: int, plan: int) -> None:
+        super().__init__()
+        self.picture = nn.Sequential(
+            nn.Conv2d(4, 12, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(12, 24, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(24, 32, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(32 * (THUMBNAIL // 8) ** 2, EMBEDDING),
+            nn.ReLU(),
+            nn.Dropout(0.2),
+        )
+        self.numbers = nn.Sequential(
+            nn.Linear(features, HIDDEN), nn.ReLU(), nn.Dropout(0.1), nn.Linear(HIDDEN, EMBEDDING)
+        )
+        self.trunk = nn.Sequential(
+            nn.Linear(2 * EMBEDDING + 1 + features + plan, HIDDEN),
+            nn.SiLU(),
+            nn.Dropout(0.05),
+            nn.Linear(HIDDEN, HIDDEN),
+            nn.SiLU(),
+            nn.Linear(HIDDEN, len(OUTPUTS)),
+        )
+        # Logarithms of seconds and bytes are near linear in what is known, so a straight path learns them first.
+        self.straight = nn.Linear(features + plan, len(OUTPUTS))
+
+    def forward(self, features: Tensor, thumbnail: Tensor, has_thumbnail: Tensor, plans: Tensor) -> Tensor:
+        """Return raw outputs, [images, plans, 6]; plans is [images, plans, P]."""
+        image = torch.cat(
+            [self.numbers(features), self.picture(thumbnail) * has_thumbnail, has_thumbnail, features], dim=-1
+        )
+        each = image.unsqueeze(1).expand(-1, plans.shape[1], -1)
+        rows = torch.cat([each, plans], dim=-1)
+        numbers = torch.cat([features.unsqueeze(1).expand(-1, plans.shape[1], -1), plans], dim=-1)
+        raw: Tensor = self.trunk(rows) + self.straight(numbers)
+        return raw
+
+
+def readable(raw: Tensor) -> Tensor:
+    """Turn raw outputs into `OUTPUTS`: quality in 0..1, its spread above 0, upper bounds above their medians."""
+    quality = torch.sigmoid(raw[..., 0:1] + 3.0)
+    spread = nn.functional.softplus(raw[..., 1:2] - 4.0) + SMALLEST_SPREAD
+    seconds, size = raw[..., 2:3], raw[..., 4:5]
+    seconds_high = seconds + nn.functional.softplus(raw[..., 3:4])
+    size_high = size + nn.functional.softplus(raw[..., 5:6])
+    return torch.cat([quality, spread, seconds, seconds_high, size, size_high], dim=-1)
+
+
+class Predictor(nn.Module):
+    """What is exported: one image, N plans, the mean of the members; seconds and bytes as natural logarithms."""
+
+    def __init__(self, members: list[Member]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, features: Tensor, thumbnail: Tensor, has_thumbnail: Tensor, plans: Tensor) -> Tensor:
+        """Return [N, 6] for features [1, F], thumbnail [1, 4, 32, 32], has_thumbnail [1, 1], plans [N, P]."""
+        said = [readable(m(features, thumbnail, has_thumbnail, plans.unsqueeze(0))) for m in self.members]
+        return torch.stack(said).mean(dim=0).squeeze(0)

@@ -1,0 +1,186 @@
+"""The steps of training, in the order of their life; each reads files, calls pure code and writes files."""
+
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import torch
+
+from models import load_export
+from router import Policy
+from training._corpus import drawings, families, fetch
+from training._evaluate import SPLITS, Judged, judge_export
+from training._export import Trained, write_export
+from training._fit import best_plans, fill_values, fit_regressor, formula_constants
+from training._forest import fit_forest, methods_of
+from training._images import ImageSpec, specs
+from training._learn import EPOCHS, Scaling, scaling, train
+from training._network import MEMBERS
+from training._parquet import read_tables, write_tables
+from training._progress import bar
+from training._run import Label, Task, read_labels, run_all
+from training._tables import Array, Table, plan_row
+
+SEED = 20261124
+SEARCH_SHARE = 0.4  # of the training images are searched; the others are only labelled
+SEARCH_PLANS = 12
+LABEL_PLANS = 2  # random plans beside the candidates, so that the predictor knows more than what is proposed
+POLICIES = (Policy(name="constrained"), Policy(name="weighted"))
+
+
+class Work(msgspec.Struct, frozen=True, kw_only=True):
+    """Where things lie: packages, runs under way, finished tables, the export; `scale` is the share of the corpus."""
+
+    corpus: Path
+    folder: Path
+    labels: Path
+    export: Path
+    workers: int
+    scale: float
+
+    @property
+    def searched(self) -> Path:
+        """The runs of the search."""
+        return self.folder / "search.jsonl"
+
+    @property
+    def labelled(self) -> Path:
+        """The runs of the methods' candidates."""
+        return self.folder / "label.jsonl"
+
+    @property
+    def fitted(self) -> Path:
+        """An export that holds the plan regressor alone: it offers candidates while labels are made."""
+        return self.folder / "fitted"
+
+
+def fetch_corpus(work: Work) -> None:
+    """Fetch every family's package."""
+    chosen = families()
+    with bar("fetch", len(chosen)) as (progress, task):
+        for family in chosen:
+            fetch(family, work.corpus)
+            progress.advance(task)
+
+
+def search(work: Work) -> None:
+    """Run random plans from the region worth searching on a share of the training images."""
+    trained = [spec for spec in _specs(work) if spec.split == "train"]
+    some = trained[: round(len(trained) * SEARCH_SHARE)]
+    _run("search", [Task(spec=s, random_plans=SEARCH_PLANS, corpus=work.corpus, seed=SEED) for s in some], work)
+
+
+def fit(work: Work) -> None:
+    """Fit the plan regressor, and print the constants of the closed formulas."""
+    table = Table(read_labels(work.searched))
+    rows, plans = best_plans(table, SEED)
+    regressor = fit_regressor(rows, plans, SEED)
+    trained = Trained(regressor=regressor, fill=fill_values(table), trained_on=f"{len(table.labels)} searched images")
+    write_export(trained, work.fitted, name="fitted", created=datetime.now(UTC))
+    print("constants of router/formulas.py (intercept, slope):", file=sys.stderr)
+    for name, pair in formula_constants(plans, rows).items():
+        print(f"  {name}: {pair}", file=sys.stderr)
+
+
+def label_images(work: Work) -> None:
+    """Run every candidate of every method, and the fixed plans, on all images."""
+    tasks = [
+        Task(spec=s, random_plans=LABEL_PLANS, export=work.fitted, corpus=work.corpus, seed=SEED + 1)
+        for s in _specs(work)
+    ]
+    _run("label", tasks, work)
+
+
+def train_models(work: Work) -> None:
+    """Train forest and predictor on the labels, and write the export with its measured figures."""
+    write_tables(work.labels, search=read_labels(work.searched), label=read_labels(work.labelled))
+    searched, labelled = read_tables(work.labels)
+    table = Table([*labelled, *searched])
+    trained = _trained(table, Table(searched))
+    created = datetime.now(UTC)
+    write_export(trained, work.export, name="vecroute-default", created=created)
+    judged = _judged(work, labelled)
+    metrics, per_family = _metrics(judged)
+    finished = msgspec.structs.replace(trained, metrics=metrics, metrics_per_family=per_family)
+    write_export(finished, work.export, name="vecroute-default", created=created)
+    _show(judged)
+
+
+def evaluate(work: Work) -> None:
+    """Judge the export on the held-out labels and print the figures."""
+    _, labelled = read_tables(work.labels)
+    _show(_judged(work, labelled))
+
+
+def _specs(work: Work) -> list[ImageSpec]:
+    """Return all image specs, in an order in which any beginning is a fair sample."""
+    found = []
+    for family in families():
+        names = list(drawings(fetch(family, work.corpus), family.package))
+        found += specs(family, names, count=max(1, round(family.images * work.scale)), seed=SEED)
+    return sorted(found, key=lambda spec: spec.key)
+
+
+def _run(name: str, tasks: list[Task], work: Work) -> None:
+    with bar(name, len(tasks)) as (progress, task):
+
+        def show(what: Label | str) -> None:
+            if isinstance(what, str):
+                progress.console.print(f"failed: {what}")
+            progress.advance(task)
+
+        done, failures = run_all(tasks, work.folder / f"{name}.jsonl", workers=work.workers, progress=show)
+    print(f"{name}: {done} images run now, {len(failures)} failed, {len(tasks)} in all", file=sys.stderr)
+
+
+def _trained(table: Table, searched: Table) -> Trained:
+    torch.set_num_threads(1)
+    images = np.flatnonzero(table.splits == "train")
+    scale = scaling(table, images)
+    with bar("train", MEMBERS * EPOCHS) as (progress, task):
+        predictor = train(
+            table,
+            scale,
+            seed=SEED,
+            report=lambda member, epoch, loss: progress.update(
+                task, completed=member * EPOCHS + epoch, description=f"train {member + 1}/{MEMBERS}: loss {loss:.3f}"
+            ),
+        )
+    rows, plans = best_plans(searched, SEED)
+    return Trained(
+        predictor=predictor,
+        scale=scale,
+        fill=fill_values(table),
+        forest=fit_forest(table, images, SEED),
+        regressor=fit_regressor(rows, plans, SEED),
+        methods=methods_of(table),
+        trained_on=f"{len(images)} images of {len(set(table.families[images]))} families, {len(table)} runs",
+        sample=_sample(table, scale),
+    )
+
+
+def _sample(table: Table, scale: Scaling) -> tuple[Array, Array, Array]:
+    """Return one image's inputs as the network takes them, for tracing and for the goldens."""
+    features = (table.scaled_features()[:1] - scale.mean) / scale.std
+    picture = (table.thumbnails[:1].astype(np.float32) / 255 - scale.channel_mean) / scale.channel_std
+    plans = np.array([plan_row(run.plan) for run in table.labels[0].runs[:8]], dtype=np.float32)
+    return features.astype(np.float32), np.ascontiguousarray(picture.transpose(0, 3, 1, 2), np.float32), plans
+
+
+def _judged(work: Work, labelled: Iterable[Label]) -> dict[str, Judged]:
+    export = load_export(work.export)
+    by_split = {split: [label for label in labelled if label.spec.split == split] for split in SPLITS}
+    return {split: judge_export(export, labels, POLICIES) for split, labels in by_split.items() if labels}
+
+
+def _metrics(judged: dict[str, Judged]) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+    """Return the manifest's metrics: those on held-out families under plain names, all of them by split."""
+    by_split = {split: {k: round(v, 5) for k, v in one.predictor.items()} for split, one in judged.items()}
+    return by_split.get("families", {}), by_split
+
+
+def _show(judged: dict[str, Judged]) -> None:
+    print(msgspec.json.format(msgspec.json.encode(judged), indent=2).decode())

@@ -1,0 +1,95 @@
+"""Labels as arrays: one row per image (features, thumbnail), one row per run (plan, measured figures)."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from router import FEATURE_NAMES, Plan
+from training._run import THUMBNAIL, Label
+
+Array = NDArray[np.float32]
+
+# Features whose range spans decades: their logarithm is what models see.
+LOG_FEATURES = (
+    "unique_colors",
+    "file_size",
+    "image_area",
+    "aspect_ratio",
+    "palette_size",
+    "gradient_strength",
+    "noise_level",
+    "corner_density",
+    "part_density",
+    "short_side",
+)
+# Plan parameters as the predictor sees them; `palette` 0 (off) is coded as the largest palette.
+PLAN_CODES: dict[str, dict[Any, float]] = {
+    "upscale": {1: 0.0, 2: 1.0, 3: 1.58, 4: 2.0, 5: 2.32, 6: 2.58, 7: 2.81, 8: 3.0},
+    "matte": {"binary": 0.0, "bands": 1.0, "none": 2.0},
+    "mode": {"polygon": 0.0, "spline": 1.0, "none": 2.0},
+}
+
+
+class Table:
+    """Labels in columns. `image_of[r]` is the image a run belongs to; seconds and bytes are natural logarithms."""
+
+    def __init__(self, labels: Iterable[Label]) -> None:
+        kept = [label for label in labels if label.runs]
+        self.labels = kept
+        self.features = np.array([label.features.vector() for label in kept], dtype=np.float32)
+        self.splits = np.array([label.spec.split for label in kept])
+        self.families = np.array([label.spec.family for label in kept])
+        self.thumbnails = np.stack(
+            [np.frombuffer(label.thumbnail, np.uint8).reshape(THUMBNAIL, THUMBNAIL, 4) for label in kept]
+        )
+        runs = [(index, run) for index, label in enumerate(kept) for run in label.runs]
+        self.image_of = np.array([index for index, _ in runs])
+        self.origins = np.array([run.origin for _, run in runs])
+        self.plans = [run.plan for _, run in runs]
+        self.quality = np.array([run.quality for _, run in runs], dtype=np.float32)
+        self.log_seconds = np.log(np.array([max(run.seconds, 1e-5) for _, run in runs], dtype=np.float32))
+        self.log_bytes = np.log(np.array([run.svg_bytes for _, run in runs], dtype=np.float32))
+
+    def __len__(self) -> int:
+        return len(self.image_of)
+
+    def scaled_features(self) -> Array:
+        """Return the features with logarithms taken, [images, features]."""
+        return log_scaled(self.features)
+
+
+def log_scaled(features: Array, names: tuple[str, ...] = FEATURE_NAMES) -> Array:
+    """Return features with log1p applied to the columns that span decades."""
+    out = features.copy()
+    for column, name in enumerate(names):
+        if name in LOG_FEATURES:
+            out[:, column] = np.log1p(out[:, column])
+    return out
+
+
+def plan_row(plan: Plan) -> list[float]:
+    """Return a plan as numbers of order one, in the order of `PLAN_COLUMNS`."""
+    return [_coded(name, getattr(plan, name)) / scale for name, scale in PLAN_COLUMNS.items()]
+
+
+# Column -> what it is divided by.
+PLAN_COLUMNS: dict[str, float] = {
+    "upscale": 2.0,
+    "matte": 1.0,
+    "palette": 64.0,
+    "denoise": 3.0,
+    "mode": 1.0,
+    "color_precision": 8.0,
+    "filter_speckle": 8.0,
+    "layer_difference": 64.0,
+    "corner_threshold": 100.0,
+    "length_threshold": 10.0,
+    "splice_threshold": 100.0,
+    "path_precision": 8.0,
+}
+
+
+def _coded(name: str, value: Any) -> float:
+    return PLAN_CODES[name][value] if name in PLAN_CODES else float(value)
