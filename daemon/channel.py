@@ -144,7 +144,7 @@ class Channel:
         try:
             call: Call | RequestError | None = self._codec.next_call()
         except MessageTooLarge as error:
-            call = error
+            call = error.with_traceback(None)  # kept for later: its frames would hold this one, descriptors and all
         except ProtocolError as error:
             # The protocol leaves this open. The NUL tells where the next message begins, so say it and go on.
             call = InvalidValue("message", str(error))

@@ -58,7 +58,10 @@ class Conversation:
                 error = raised
             tasks.cancel_scope.cancel()
         if error is not None:
-            raise error
+            try:
+                raise error
+            finally:
+                error = None  # or it would hold this frame, which holds it, until the collector comes by
         if not results:
             raise ClientGone
         return results[0]
@@ -89,7 +92,7 @@ class Conversation:
     async def _reply(self, received: Received) -> bytes:
         try:
             if isinstance(received.call, RequestError):
-                raise received.call
+                return self._error(received.call)
             return encode_reply(await self._dispatcher.answer(received.call, received.descriptors, self))
         except RequestError as error:
             return self._error(error)

@@ -42,9 +42,7 @@ class Flights(Generic[T]):
             if not flight.waiters and not flight.done.is_set():
                 self._forget(key, flight)  # nobody may join work that is about to be cancelled
                 flight.scope.cancel()
-        if flight.error is not None:
-            raise flight.error
-        return flight.result  # type: ignore[return-value] # set where there is no error; None may be a result
+        return _outcome(flight)
 
     async def _fly(self, key: bytes, flight: _Flight[T], work: Callable[[], Awaitable[T]]) -> None:
         try:
@@ -59,3 +57,13 @@ class Flights(Generic[T]):
     def _forget(self, key: bytes, flight: _Flight[T]) -> None:
         if self._flights.get(key) is flight:
             del self._flights[key]
+
+
+def _outcome(flight: _Flight[T]) -> T:
+    try:
+        if flight.error is not None:
+            raise flight.error
+    finally:
+        if not flight.waiters:
+            flight.error = None  # its frames hold the flight: without this, both stay until the collector comes by
+    return flight.result  # type: ignore[return-value] # set where there is no error; None may be a result

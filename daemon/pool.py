@@ -67,8 +67,15 @@ class Job(Generic[S, R]):
 
     def finish(self) -> None:
         """Wake all waiters. Called in the loop."""
+        if self.abandoned:
+            self.forget()
         self._staged.set()
         self._done.set()
+
+    def forget(self) -> None:
+        """Let go of what the work gave. An error holds the frames it came through, and they hold the job."""
+        self.abandoned = True
+        self._error = self._result = self._stage = None
 
     @property
     def ended(self) -> bool:
@@ -141,8 +148,8 @@ class Pool:
 
     def abandon(self, job: Job[S, R]) -> None:
         """Tell that nobody waits any more: a job in the queue leaves it, a running one is asked to stop."""
+        job.forget()
         with self._changed:
-            job.abandoned = True
             try:
                 self._waiting.remove(job)  # type: ignore[arg-type] # see submit
             except ValueError:
@@ -166,14 +173,21 @@ class Pool:
             return not self._running
 
     def _serve(self) -> None:
-        while (job := self._next()) is not None:
-            job.execute()
-            with self._changed:
-                self._running.discard(job)
-                closed = self._closed
-            if closed:
-                return
-            self._loop.call_soon_threadsafe(job.finish)
+        while self._do_next():
+            pass
+
+    def _do_next(self) -> bool:
+        """Wait for a job and do it; return False at the end. What a job holds is let go before the next wait."""
+        job = self._next()
+        if job is None:
+            return False
+        job.execute()
+        with self._changed:
+            self._running.discard(job)
+            if self._closed:
+                return False
+        self._loop.call_soon_threadsafe(job.finish)
+        return True
 
     def _next(self) -> Job[object, object] | None:
         with self._changed:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.daemon.harness import Daemon, Raw
+from tests.daemon.harness import Daemon, Raw, StartDaemon
 from tests.daemon.pictures import noise, png, saved
 from vecroute._interface import INTERFACE
 from vecroute._varlink import MAX_MESSAGE, Reply, encode_call
@@ -118,13 +118,17 @@ def test_an_odd_image_gets_a_decision(client: Raw, make: Callable[[], bytes]) ->
     assert _decided(client.call("Route", {"fileDescriptor": 0}, _memory(make())))
 
 
+def _directory(path: Path) -> int:
+    return os.open(path, os.O_RDONLY)
+
+
 def _fifo(tmp_path: Path) -> int:
     os.mkfifo(tmp_path / "fifo")
     return os.open(tmp_path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
 
 
 BAD_DESCRIPTORS: dict[str, tuple[Callable[[Path], int], str]] = {
-    "directory": (lambda path: os.open(path, os.O_RDONLY), "directory"),
+    "directory": (_directory, "directory"),
     "FIFO": (_fifo, "pipe"),
     "device": (lambda _: os.open("/dev/zero", os.O_RDONLY), "device"),
     "path only": (lambda _: os.open(__file__, os.O_PATH), "not open for reading"),
@@ -255,6 +259,27 @@ def test_too_many_descriptors_are_refused_and_closed(client: Raw, shared: Daemon
     for number in numbers:
         os.close(number)
     assert _open_descriptors(shared, client) <= before
+
+
+def test_no_error_keeps_descriptors_open_until_the_collector_comes_by(start: StartDaemon, tmp_path: Path) -> None:
+    daemon = start(models=tmp_path / "none", before="import gc\ngc.disable()")
+    numbers = [_memory(data) for data, _, _ in BAD_IMAGES.values()] + [_memory(noise(600)[:-900]), _directory(tmp_path)]
+    with daemon.connect() as raw:
+        before = _open_descriptors(daemon, raw)
+        for number in numbers:
+            assert raw.call("Route", {"fileDescriptor": 0}, number).error is not None
+            with daemon.connect() as hasty:
+                hasty.send(encode_call(f"{INTERFACE}.Route", {"fileDescriptor": 0}), number)
+        _wait_alone(raw)
+        assert _open_descriptors(daemon, raw) <= before
+
+
+def _wait_alone(client: Raw) -> None:
+    """Return once the daemon has no other client, and nothing to do."""
+    while True:
+        status = msgspec.json.decode(client.call("Status").parameters)["status"]
+        if (status["connections"], status["inflight"]) == (1, 1):
+            return
 
 
 def test_descriptors_that_nobody_asked_for_are_closed(client: Raw, shared: Daemon) -> None:
