@@ -9,6 +9,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from daemon.images import Descriptor
+from daemon.readiness import Readiness
 from vecroute._varlink import Call, ServerCodec
 from vecroute.errors import InvalidValue, MessageTooLarge, ProtocolError, RequestError
 
@@ -20,6 +21,8 @@ GONE_SECONDS = 0.02
 # So many calls in a row are read without waiting before the other clients get a turn.
 TURN = 16
 _ANCILLARY_BYTES = socket.CMSG_LEN(MAX_DESCRIPTORS * array.array("i").itemsize)
+# As plain numbers: operations on the module's flags cost more than the reads themselves.
+_PEEK, _CLOEXEC, _TRUNCATED = int(socket.MSG_PEEK), int(socket.MSG_CMSG_CLOEXEC), int(socket.MSG_CTRUNC)
 # Every read is a peek and then an exact read in one go, without waiting between: all channels can share the space.
 _PEEKED = bytearray(READ_BYTES)
 
@@ -38,9 +41,11 @@ class Channel:
         self._socket = sock
         self._message_timeout = message_timeout
         self._write_timeout = write_timeout
+        self._readiness = Readiness(sock)
         self._codec = ServerCodec()
         self._descriptors: list[Descriptor] = []
         self._excess = False
+        self._more = False
         self._turn = 0
 
     async def receive(self) -> Received | None:
@@ -51,18 +56,19 @@ class Channel:
             ConnectionError: the client is gone.
         """
         deadline = None
-        self._turn += 1
-        if self._turn >= TURN:
-            self._turn = 0
-            await checkpoint()
-        while (data := self._read_nowait()) != b"":
-            if data is None:
+        while True:
+            if self._more:
+                await self._share_turns()
+            else:
                 deadline = await self._wait_readable(deadline)
+            data = self._read_nowait()
+            if data is None:
                 continue
+            if not data:
+                return None
             self._codec.receive_data(data)
             if (received := self._next()) is not None:
                 return received
-        return None
 
     async def send(self, data: bytes) -> None:
         """Write a whole reply.
@@ -92,7 +98,7 @@ class Channel:
         poll = select.poll()
         poll.register(self._socket, 0)
         while True:
-            await anyio.wait_readable(self._socket)
+            await self._readiness.wait()
             if poll.poll(0):
                 return
             # Readable but not gone: the end of its sending, or a next call behind which the end would hide.
@@ -106,6 +112,7 @@ class Channel:
             return  # the client was faster
 
     def close(self) -> None:
+        self._readiness.close()
         self._socket.close()
         self._descriptors.clear()
 
@@ -116,17 +123,17 @@ class Channel:
         one message: the descriptors that come with it are its own.
         """
         try:
-            peeked = self._socket.recv_into(_PEEKED, READ_BYTES, socket.MSG_PEEK)
+            peeked = self._socket.recv_into(_PEEKED, READ_BYTES, _PEEK)
             if not peeked:
                 return b""
             end = _PEEKED.find(0, 0, peeked)
-            data, ancillary, flags, _ = self._socket.recvmsg(
-                peeked if end < 0 else end + 1, _ANCILLARY_BYTES, socket.MSG_CMSG_CLOEXEC
-            )
+            data, ancillary, flags, _ = self._socket.recvmsg(peeked if end < 0 else end + 1, _ANCILLARY_BYTES, _CLOEXEC)
         except BlockingIOError:
+            self._more = False
             return None
-        if ancillary or flags & socket.MSG_CTRUNC:
-            self._keep(ancillary, truncated=bool(flags & socket.MSG_CTRUNC))
+        self._more = peeked == READ_BYTES or len(data) < peeked
+        if ancillary or flags & _TRUNCATED:
+            self._keep(ancillary, truncated=bool(flags & _TRUNCATED))
         return data
 
     def _keep(self, ancillary: list[tuple[int, int, bytes]], *, truncated: bool) -> None:
@@ -159,12 +166,19 @@ class Channel:
         self._excess = False
         return received
 
+    async def _share_turns(self) -> None:
+        """Let the others in from time to time, however much this client has sent."""
+        self._turn += 1
+        if self._turn >= TURN:
+            self._turn = 0
+            await checkpoint()
+
     async def _wait_readable(self, deadline: float | None) -> float | None:
         """Wait for bytes, between messages for ever, inside one until a deadline; return that deadline."""
         if self._codec.at_boundary:
-            await anyio.wait_readable(self._socket)
+            await self._readiness.wait()
             return None
         deadline = deadline or anyio.current_time() + self._message_timeout
         with anyio.fail_after(deadline - anyio.current_time()):
-            await anyio.wait_readable(self._socket)
+            await self._readiness.wait()
         return deadline
