@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from models import HybridRouter
+from models import DEFAULT_MODELS, HybridRouter
 from router import Plan, RoutingDecision
 from tests.daemon.harness import Daemon, StartDaemon, launch, stop, wait_ready
 from tests.daemon.pictures import noise, png
@@ -15,9 +15,7 @@ from tests.exports import slow_predictor, write_export
 from vecroute import image_hash
 from vecroute.errors import UnknownImage
 
-EXAMPLES = sorted(
-    p for p in (Path(__file__).parents[2] / "examples").iterdir() if p.suffix in {".png", ".jpg", ".webp"}
-)
+EXAMPLES = sorted(p for p in (Path(__file__).parents[2] / "examples").iterdir() if p.suffix != ".md")
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +61,13 @@ def test_the_daemon_decides_exactly_as_the_router_in_process(
             theirs = client.route(path, **wish)  # type: ignore[arg-type] # a table of wishes
             ours = in_process.route(path, **wish)  # type: ignore[arg-type]
             assert _chosen(theirs) == _chosen(ours), path.name
+
+
+def test_with_the_packaged_export_both_decide_the_same(start: StartDaemon) -> None:
+    daemon, in_process = start(models=DEFAULT_MODELS, prediction_deadline=10), HybridRouter()
+    with daemon.client() as client:
+        for path in EXAMPLES:
+            assert _chosen(client.route(path)) == _chosen(in_process.route(path)), path.name
 
 
 def test_there_are_examples() -> None:
