@@ -8,6 +8,14 @@ import pytest
 from tests.daemon.harness import Daemon, StartDaemon, launch, stop, wait_ready
 
 
+@pytest.fixture(scope="session", autouse=True)
+def staging(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let what loads exports in this process make its copies below a directory of the tests' own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"

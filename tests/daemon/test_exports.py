@@ -79,10 +79,7 @@ def test_the_fingerprint_sees_each_change(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_swap_is_seen_at_once_and_a_failure_leaves_the_old_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+async def test_a_swap_is_seen_at_once_and_a_failure_leaves_the_old_one(tmp_path: Path) -> None:
     models = tmp_path / "models"
     write_export(models / "a", forest=False, version="1", created="2026-01-01T00:00:00Z")
     exports = Exports(Settings(models=models), Pool("loader", 1, 8))
