@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import threading
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Self
@@ -64,12 +65,17 @@ class Converter:
         context.set_forkserver_preload(_PRELOAD)
         self._timeout = timeout
         self._pool = ProcessPool(max_workers=workers or os.cpu_count() or 1, context=context)
+        self._lock = threading.Lock()
+        self._under_way: set[ProcessFuture[Conversion]] = set()
 
     def submit(self, data: bytes, plan: Plan, *, measure: bool = True) -> "Pending":
         """Start a conversion; the answer waits in what is returned."""
-        future = self._pool.schedule(
-            convert_bytes, args=(data, plan), kwargs={"measure": measure}, timeout=self._timeout
-        )
+        with self._lock:
+            future = self._pool.schedule(
+                convert_bytes, args=(data, plan), kwargs={"measure": measure}, timeout=self._timeout
+            )
+            self._under_way.add(future)
+        future.add_done_callback(self._under_way.discard)
         return Pending(future, self._timeout)
 
     def convert(self, data: bytes, plan: Plan, *, measure: bool = True) -> Conversion:
@@ -77,9 +83,13 @@ class Converter:
         return self.submit(data, plan, measure=measure).result()
 
     def close(self) -> None:
-        """End the workers, also those at work."""
-        self._pool.stop()
+        """End the workers, also those at work; whoever waits for one gets CancelledError."""
+        with self._lock:
+            self._pool.stop()
         self._pool.join()
+        # The pool forgets what was under way, and would let its callers wait for ever.
+        for future in tuple(self._under_way):
+            future.cancel()
 
     def __enter__(self) -> Self:
         return self
@@ -104,6 +114,7 @@ class Pending:
             InvalidImage: the bytes are no image.
             ConversionFailed: VTracer refused or panicked, or its process died.
             ConversionTimedOut: it took too long and was ended.
+            CancelledError: it was given up, by `cancel` or by closing the converter.
         """
         try:
             return self.future.result()

@@ -1,7 +1,6 @@
 """`vecroute`: the command line; each command is a module, and what it needs is loaded when it runs."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 
@@ -9,7 +8,7 @@ from router.errors import RouterError
 from vecroute._version import __version__
 from vecroute.cli import convert, evaluate, route, serve, status
 from vecroute.cli._arguments import EXIT_CODES
-from vecroute.cli._terminal import say
+from vecroute.cli._terminal import leave_standard_output, say
 from vecroute.cli.errors import UsageError
 from vecroute.errors import VecrouteError
 
@@ -48,8 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say("stopped")
         return EXIT_STOPPED
     except BrokenPipeError:
-        # Whoever read us has seen enough. Nothing may be written at exit either, hence the other descriptor.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        leave_standard_output()  # whoever read us has seen enough
         return EXIT_BROKEN_PIPE
     return code
 

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from vecroute.cli.errors import CommandError
 from vecroute.errors import one_line
 
 Advance = Callable[[], None]
@@ -16,8 +17,24 @@ def say(text: str) -> None:
 
 
 def show(text: str) -> None:
-    """Write one line of the result to standard output at once: whoever reads a pipe need not wait."""
-    print(text, flush=True)
+    """Write one line of the result to standard output at once: whoever reads a pipe need not wait.
+
+    Raises:
+        BrokenPipeError: the reader is gone.
+        CommandError: it cannot be written, to a full disk say.
+    """
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as exc:
+        leave_standard_output()
+        raise CommandError(f"cannot write to standard output ({exc.strerror}); send it somewhere else") from exc
+
+
+def leave_standard_output() -> None:
+    """Send what is still to be written nowhere, so that nothing is tried again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def name_of(path: str | os.PathLike[str]) -> str:
