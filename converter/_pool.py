@@ -86,10 +86,10 @@ class Converter:
         """End the workers, also those at work; whoever waits for one gets CancelledError."""
         with self._lock:
             self._pool.stop()
-        self._pool.join()
         # The pool forgets what was under way, and would let its callers wait for ever.
         for future in tuple(self._under_way):
             future.cancel()
+        self._pool.join()
 
     def __enter__(self) -> Self:
         return self

@@ -74,7 +74,9 @@ def progress(description: str, total: int, *, quiet: bool = False) -> Iterator[A
 
 def milliseconds(seconds: float) -> str:
     """Return a duration for people."""
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+    if seconds >= 1:
+        return f"{seconds:.1f} s"
+    return f"{seconds * 1000:.0f} ms" if seconds >= 0.01 else f"{seconds * 1000:.1f} ms"
 
 
 def kilobytes(count: float) -> str:

@@ -18,7 +18,7 @@ def test_names_can_always_be_written() -> None:
 
 
 def test_amounts_for_people() -> None:
-    assert (milliseconds(0.0123), milliseconds(1.26)) == ("12 ms", "1.3 s")
+    assert [milliseconds(t) for t in (0.0004, 0.0123, 1.26)] == ["0.4 ms", "12 ms", "1.3 s"]
     assert kilobytes(12345) == "12.3 kB"
 
 
