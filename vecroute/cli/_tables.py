@@ -1,6 +1,5 @@
 """Tables that people read: the result of an evaluation."""
 
-import os
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
@@ -17,7 +16,7 @@ PIPE_WIDTH = 160  # columns when nobody can say how wide the reader is
 def console() -> Console:
     """Return a console on standard output that cuts nothing off when that is no terminal."""
     found = Console(highlight=False)
-    return found if found.is_terminal or "COLUMNS" in os.environ else Console(highlight=False, width=PIPE_WIDTH)
+    return found if found.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
