@@ -136,7 +136,7 @@ def _manifest(trained: Trained, folder: Path, name: str, created: datetime) -> d
         "metrics": trained.metrics,
         "metrics_per_family": trained.metrics_per_family,
         "limits": {"max_ms": 50.0},
-        "frameworks": {"torch": torch.__version__, "scikit-learn": sklearn.__version__, "onnx": onnx.__version__},
+        "frameworks": {"torch": str(torch.__version__), "scikit-learn": sklearn.__version__, "onnx": onnx.__version__},
     }
 
 

@@ -14,8 +14,8 @@ from training._tables import LOG_FEATURES, Array, Table, plan_row
 # What a step's plan is chosen by: ln(1 - quality) + these weights times ln(bytes) and ln(seconds). Halving the bytes is
 # worth 7 % more error, halving the time 10 %: half of the request grid bounds the bytes, three quarters the time.
 BYTES_WEIGHT, SECONDS_WEIGHT = 0.10, 0.15
-PROPOSALS = 240  # plans a step that the surrogate judges
-TREES, LEAF = 48, 8
+PROPOSALS = 160  # plans a step that the surrogate judges
+TREES, LEAF, DEPTH = 40, 4, 10
 # Regressor outputs: the plan parameter, and codes where the number itself is no good to average.
 PALETTE_CODES = {0: 7.0, 3: 1.58, 4: 2.0, 6: 2.58, 8: 3.0, 12: 3.58, 16: 4.0, 24: 4.58, 32: 5.0, 64: 6.0}
 MATTE_CODES = {"binary": 0.0, "bands": 1.0}
@@ -25,14 +25,21 @@ OUTPUTS = ("palette", "matte", "mode", *NUMBERS)
 
 
 class Surrogate:
-    """Predicts what a plan costs on an image, from the runs of the search."""
+    """Predicts what a plan costs on an image beside the other plans of its step, from the runs of the search.
+
+    Only the difference matters for the choice; what is common to all of an image's plans would drown it.
+    """
 
     def __init__(self, table: Table, seed: int) -> None:
         rows = np.hstack([table.scaled_features()[table.image_of], np.array([plan_row(p) for p in table.plans])])
         error = np.log(np.maximum(1 - table.quality, 1e-4))
         cost = error + BYTES_WEIGHT * table.log_bytes + SECONDS_WEIGHT * table.log_seconds
-        self._model = ExtraTreesRegressor(300, min_samples_leaf=2, max_features=0.5, random_state=seed, n_jobs=-1)
-        self._model.fit(rows, cost)
+        steps = table.image_of * 16 + np.array([p.upscale for p in table.plans])
+        sums, counts = np.bincount(steps, weights=cost), np.bincount(steps)
+        compared = counts[steps] > 1
+        relative = cost - sums[steps] / counts[steps]
+        self._model = ExtraTreesRegressor(200, min_samples_leaf=8, max_features=0.6, random_state=seed, n_jobs=-1)
+        self._model.fit(rows[compared], relative[compared])
 
     def costs(self, features: Array, plans: list[Plan]) -> NDArray[np.float64]:
         """Return the predicted cost of each plan on the image with these (scaled) features."""
@@ -57,7 +64,7 @@ def best_plans(table: Table, seed: int) -> tuple[Array, list[Plan]]:
 def fit_regressor(rows: Array, plans: list[Plan], seed: int) -> ExtraTreesRegressor:
     """Return trees that name the plan: [features, upscale] -> `OUTPUTS`, coded."""
     model = ExtraTreesRegressor(
-        TREES, min_samples_leaf=LEAF, max_depth=9, max_features=0.5, random_state=seed, n_jobs=-1
+        TREES, min_samples_leaf=LEAF, max_depth=DEPTH, max_features=0.5, random_state=seed, n_jobs=-1
     )
     return model.fit(rows, np.array([outputs(plan) for plan in plans], dtype=np.float32))
 

@@ -16,6 +16,7 @@ from converter._trace import run_plan
 from converter.errors import ConverterError
 from models import Export, load_export
 from router import Features, Method, Plan
+from router.formulas import MOST_TRACED
 from router.pixels import Pixels, decode, measure, premultiplied, thumbnail
 from training._corpus import Drawing, drawings, families
 from training._images import ImageSpec, draw
@@ -96,7 +97,13 @@ def _run(pixels: Pixels, origin: str, plan: Plan) -> Run:
 
 
 def _plans(task: Task, features: Features) -> list[tuple[str, Plan]]:
-    named = [(name, FIXED[name]) for name in task.fixed]
+    area = features.image_area or 0
+    named = [
+        (name, FIXED[name])
+        for name in task.fixed
+        # Large fixed plans cost minutes of labelling and are only needed where the router is judged against them.
+        if task.spec.split != "train" or area * FIXED[name].upscale ** 2 <= MOST_TRACED
+    ]
     if task.export is not None:
         named += [(method, plan) for method, plan in _candidates(task.export, features)]
     rng = random.Random(f"{task.seed}-{task.spec.key}")
