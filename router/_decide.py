@@ -75,12 +75,13 @@ def _other_methods(best: Candidate, ranked: list[tuple[float, Candidate]]) -> tu
 
 def _predicted_qualities(prediction: Prediction, constraints: Constraints) -> dict[Method, float]:
     """Return each method's best quality within the budgets, or of its fastest plan where none fits."""
-    qualities: dict[Method, float] = {}
-    for method in dict.fromkeys(c.method for c in prediction.candidates):
-        own = [c for c in prediction.candidates if c.method == method]
-        fitting = [c for c in own if fits(c, constraints)]
-        qualities[method] = max(c.quality for c in fitting) if fitting else min(own, key=lambda c: c.seconds).quality
-    return qualities
+    best: dict[Method, tuple[bool, float, float]] = {}
+    for c in prediction.candidates:
+        fitting = fits(c, constraints)
+        rank = (fitting, c.quality if fitting else -c.seconds, c.quality)
+        if c.method not in best or rank > best[c.method]:
+            best[c.method] = rank
+    return {method: quality for method, (_, _, quality) in best.items()}
 
 
 def _probability_of_target(candidate: Candidate, constraints: Constraints) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
+from router._png import rows_missing
 from router.errors import DamagedImage, ImageTooLarge, NotAnImage
 
 Pixels = NDArray[np.uint8]
@@ -57,6 +58,11 @@ def decode(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIX
         raise ImageTooLarge(width * height, max_pixels, "pixels")
     if width < 1 or height < 1:
         raise DamagedImage(f"its header says {width} x {height} pixels")
+    _load(image)
+    # Only an image whose last row is all zeros can have lost it; the others need not be inflated twice.
+    last_row = image.crop((0, height - 1, width, height))
+    if image.format == "PNG" and last_row.getbbox(alpha_only=False) is None and rows_missing(data):
+        raise DamagedImage(f"its header says {height} rows, its data holds fewer")
     return _rgba(image)
 
 
@@ -69,15 +75,21 @@ def _open(data: bytes) -> Image.Image:
         raise DamagedImage(_first_line(exc)) from exc
 
 
-def _rgba(image: Image.Image) -> Pixels:
+def _load(image: Image.Image) -> None:
     try:
         image.load()
+    except _PILLOW_FAULTS as exc:
+        raise DamagedImage(_first_line(exc)) from exc
+
+
+def _rgba(image: Image.Image) -> Pixels:
+    try:
         upright = ImageOps.exif_transpose(image)
         if upright.mode in _DEEP_GREY:
             upright = _eight_bit_grey(upright)
         elif upright.mode == "F":
             upright = upright.convert("L")
-        return np.array(upright.convert("RGBA"), dtype=np.uint8)
+        return np.array(upright if upright.mode == "RGBA" else upright.convert("RGBA"), dtype=np.uint8)
     except _PILLOW_FAULTS as exc:
         raise DamagedImage(_first_line(exc)) from exc
 
