@@ -72,6 +72,7 @@ class Evaluator:
         self._asker, self._policy = asker, policy
         self._converter = Converter(workers=jobs)
         self._warmed = False
+        self._told = False
 
     def measure(self, one: Found) -> Measured | Failure:
         """Run all candidates and fixed plans on an image and ask for a choice in each cell."""
@@ -86,6 +87,7 @@ class Evaluator:
     def _measure(self, image: str, data: bytes) -> Measured:
         prediction = self._asker.local.predict(data)
         decisions = [self._decide(data, prediction, cell) for cell in GRID]
+        self._compare_exports(prediction, decisions[0])
         names = name_candidates([*prediction.candidates, *_unknown(prediction, decisions)])
         if not self._warmed:  # a worker's first conversion pays for loading; that is no property of the image
             self._converter.convert(data, FIXED["fixed_1x"])
@@ -113,6 +115,14 @@ class Evaluator:
             quality_target=cell.quality_target, time_budget=cell.time_budget, svg_budget=cell.svg_budget
         )
         return decide(prediction, wanted, Host(now=time.time()), Policy(name=self._policy))
+
+    def _compare_exports(self, prediction: Prediction, decision: RoutingDecision) -> None:
+        """Say once that the daemon serves another export: then predictions and choices come from two of them."""
+        ours, theirs = prediction.export, decision.export
+        if self._told or ours is None or theirs is None or ours.digest == theirs.digest:
+            return
+        self._told = True
+        say(f"the daemon serves {theirs.name} {theirs.version}, this process {ours.name} {ours.version}; see --models")
 
     def _run(
         self, image: str, data: bytes, method: str, name: str, plan: Plan, predicted: Candidate | None = None

@@ -11,6 +11,7 @@ from converter._fixed import FIXED
 from converter._grid import GRID
 from router import Candidate, Plan
 from tests.daemon.harness import Daemon
+from tests.exports import write_export
 from vecroute.cli import main
 from vecroute.cli._measuring import name_candidates
 
@@ -104,6 +105,15 @@ def test_a_run_that_fails_counts_as_nothing(
     assert failed["quality"] is None
     assert "panic" in failed["error"]
     assert "defaults: the conversion failed (panic)" in capsys.readouterr().err
+
+
+def test_another_export_in_the_daemon_is_told(
+    daemon: Daemon, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_export(tmp_path / "models" / "other", name="other")
+    arguments = ["evaluate", str(images), "--socket", str(daemon.path), "--models", str(tmp_path / "models")]
+    assert main(arguments) == 0
+    assert capsys.readouterr().err.count("the daemon serves test") == 1
 
 
 def test_nothing_to_compare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
