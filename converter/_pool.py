@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import threading
 from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
 from typing import Self
 
@@ -61,16 +62,20 @@ class Converter:
     """Run plans in `workers` processes, each conversion within `timeout` seconds."""
 
     def __init__(self, *, workers: int | None = None, timeout: float = TIMEOUT) -> None:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(_PRELOAD)
         self._timeout = timeout
-        self._pool = ProcessPool(max_workers=workers or os.cpu_count() or 1, context=context)
+        self._workers = workers or os.cpu_count() or 1
+        self._pool = _pool(self._workers)
+        self._closed = False
         self._lock = threading.Lock()
         self._under_way: set[ProcessFuture[Conversion]] = set()
 
     def submit(self, data: bytes, plan: Plan, *, measure: bool = True) -> "Pending":
         """Start a conversion; the answer waits in what is returned."""
         with self._lock:
+            if not self._closed and not self._pool.active:
+                # A worker that is killed while it has nothing to do breaks the whole pool.
+                self._pool.join()
+                self._pool = _pool(self._workers)
             future = self._pool.schedule(
                 convert_bytes, args=(data, plan), kwargs={"measure": measure}, timeout=self._timeout
             )
@@ -85,6 +90,7 @@ class Converter:
     def close(self) -> None:
         """End the workers, also those at work; whoever waits for one gets CancelledError."""
         with self._lock:
+            self._closed = True
             self._pool.stop()
         # The pool forgets what was under way, and would let its callers wait for ever.
         for future in tuple(self._under_way):
@@ -98,6 +104,12 @@ class Converter:
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _pool(workers: int) -> ProcessPool:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_PRELOAD)
+    return ProcessPool(max_workers=workers, context=context)
 
 
 class Pending:
@@ -122,6 +134,8 @@ class Pending:
             raise ConversionTimedOut(self._timeout) from exc
         except ProcessExpired as exc:
             raise ConversionFailed(f"its process ended with code {exc.exitcode}") from exc
+        except BrokenProcessPool as exc:
+            raise ConversionFailed("its process ended before it began") from exc
 
     def cancel(self) -> None:
         """Give the conversion up; its worker is ended if it has begun."""
