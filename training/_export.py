@@ -25,7 +25,7 @@ from training._forest import BUDGETS, TARGETS
 from training._learn import Scaling
 from training._network import OUTPUTS, Predictor
 from training._run import THUMBNAIL
-from training._tables import LOG_FEATURES, PLAN_CODES, PLAN_COLUMNS, Array
+from training._tables import LOG2_COLUMNS, LOG_FEATURES, PLAN_CODES, PLAN_COLUMNS, Array
 
 INPUTS = ("features", "thumbnail", "has_thumbnail", "plans")
 ROLES = {
@@ -163,8 +163,12 @@ def _predictor_parts(features: dict[str, Any], scale: Scaling) -> dict[str, Any]
 
 
 def _parameter(name: str, scale: float) -> dict[str, Any]:
-    codes = PLAN_CODES.get(name)
-    return {"name": name, "scale": scale} | ({"codes": {str(k): v for k, v in codes.items()}} if codes else {})
+    parameter: dict[str, Any] = {"name": name, "scale": scale}
+    if name in PLAN_CODES:
+        parameter["codes"] = PLAN_CODES[name]
+    if name in LOG2_COLUMNS:
+        parameter["log2"] = True
+    return parameter
 
 
 def _plan_outputs() -> list[dict[str, Any]]:

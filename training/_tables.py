@@ -1,5 +1,6 @@
 """Labels as arrays: one row per image (features, thumbnail), one row per run (plan, measured figures)."""
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -24,9 +25,9 @@ LOG_FEATURES = (
     "part_density",
     "short_side",
 )
-# Plan parameters as the predictor sees them; `palette` 0 (off) is coded as the largest palette.
-PLAN_CODES: dict[str, dict[Any, float]] = {
-    "upscale": {1: 0.0, 2: 1.0, 3: 1.58, 4: 2.0, 5: 2.32, 6: 2.58, 7: 2.81, 8: 3.0},
+# Plan parameters as the predictor sees them: words by code, the upscale step by its logarithm.
+LOG2_COLUMNS = ("upscale",)
+PLAN_CODES: dict[str, dict[str, float]] = {
     "matte": {"binary": 0.0, "bands": 1.0, "none": 2.0},
     "mode": {"polygon": 0.0, "spline": 1.0, "none": 2.0},
 }
@@ -92,4 +93,6 @@ PLAN_COLUMNS: dict[str, float] = {
 
 
 def _coded(name: str, value: Any) -> float:
-    return PLAN_CODES[name][value] if name in PLAN_CODES else float(value)
+    if name in PLAN_CODES:
+        return PLAN_CODES[name][value]
+    return math.log2(value) if name in LOG2_COLUMNS else float(value)
