@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 _SIGNATURE = 8
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
-_STEP = 1 << 20  # bytes inflated at a time: a bomb never lies unpacked in memory
+_STEP = 1 << 24  # bytes inflated at a time: a bomb never lies unpacked in memory
 
 
 def rows_missing(data: bytes) -> bool:
@@ -17,7 +17,7 @@ def rows_missing(data: bytes) -> bool:
     width, height, depth, color, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, _SIGNATURE + 8)
     if interlaced:
         return False
-    wanted = height * (1 + (width * depth * _CHANNELS.get(color, 1) + 7) // 8)
+    wanted: int = height * (1 + (width * depth * _CHANNELS.get(color, 1) + 7) // 8)
     return _inflated(data, wanted) < wanted
 
 
@@ -29,7 +29,7 @@ def _inflated(data: bytes, enough: int) -> int:
         for chunk in _pixel_chunks(data):
             packed = chunk
             while packed and held < enough:
-                held += len(inflate.decompress(packed, _STEP))
+                held += len(inflate.decompress(packed, min(_STEP, enough - held)))
                 packed = inflate.unconsumed_tail
     except zlib.error:
         return held

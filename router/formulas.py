@@ -46,8 +46,8 @@ class Line(NamedTuple):
         return round(min(max(self.intercept + self.slope * x, self.low), self.high))
 
 
-# Feature -> parameter. Constants are fitted to the corpus (`python -m training fit` prints what the search found); where
-# splines alone feel a parameter, and the search hardly ever chose splines, VTracer's documented meaning is followed.
+# Feature -> parameter. Constants are fitted to the corpus (`python -m training fit` prints what the search found). Some
+# parameters act on splines only, which the search hardly ever chose: there VTracer's documented meaning is followed.
 COLOR_PRECISION = Line(3.0, 0.5, 6, 7)  # of log2(unique colours)
 PALETTE = Line(0.0, 2.0, 4, 16)  # of the palette size
 LAYER_DIFFERENCE = Line(48.0, -8.0, 16, 48)  # of the gradient strength
