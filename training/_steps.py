@@ -1,7 +1,7 @@
 """The steps of training, in the order of their life; each reads files, calls pure code and writes files."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from router import Policy
 from training._corpus import drawings, families, fetch
 from training._evaluate import SPLITS, Judged, judge_export
 from training._export import Trained, write_export
-from training._fit import best_plans, fill_values, fit_regressor, formula_constants
+from training._fit import best_plans, fill_values, fit_regressor, formula_constants, rule_constants
 from training._forest import fit_forest, methods_of
 from training._images import ImageSpec, specs
 from training._learn import EPOCHS, Scaling, scaling, train
@@ -80,9 +80,7 @@ def fit(work: Work) -> None:
     regressor = fit_regressor(rows, plans, SEED)
     trained = Trained(regressor=regressor, fill=fill_values(table), trained_on=f"{len(table.labels)} searched images")
     write_export(trained, work.fitted, name="fitted", created=datetime.now(UTC))
-    print("constants of router/formulas.py (intercept, slope):", file=sys.stderr)
-    for name, pair in formula_constants(plans, rows).items():
-        print(f"  {name}: {pair}", file=sys.stderr)
+    _print_constants("router/formulas.py (intercept, slope)", formula_constants(plans, rows))
 
 
 def label_images(work: Work) -> None:
@@ -107,6 +105,7 @@ def train_models(work: Work) -> None:
     finished = msgspec.structs.replace(trained, metrics=metrics, metrics_per_family=per_family)
     write_export(finished, work.export, name="vecroute-default", created=created)
     _show(judged)
+    _print_constants("router/_rules.py", rule_constants(Table(labelled)))
 
 
 def evaluate(work: Work) -> None:
@@ -180,6 +179,12 @@ def _metrics(judged: dict[str, Judged]) -> tuple[dict[str, float], dict[str, dic
     """Return the manifest's metrics: those on held-out families under plain names, all of them by split."""
     by_split = {split: {k: round(v, 5) for k, v in one.predictor.items()} for split, one in judged.items()}
     return by_split.get("families", {}), by_split
+
+
+def _print_constants(place: str, constants: Mapping[str, object]) -> None:
+    print(f"constants of {place}:", file=sys.stderr)
+    for name, value in constants.items():
+        print(f"  {name}: {value}", file=sys.stderr)
 
 
 def _show(judged: dict[str, Judged]) -> None:
