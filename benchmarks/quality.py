@@ -11,7 +11,7 @@ from rich.table import Table
 from models import DEFAULT_MODELS, load_export
 from training._evaluate import SPLITS, Judged, judge_export
 from training._parquet import read_tables
-from training._steps import POLICIES
+from training._steps import POLICIES, calm
 
 DEFAULT_LABELS = Path("training/labels")
 
@@ -23,7 +23,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--labels", type=Path, default=DEFAULT_LABELS, help="Parquet tables (%(default)s)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     args = parser.parse_args(argv)
-    _, labels = read_tables(args.labels)
+    _, labels = calm(read_tables(args.labels))
     export = load_export(args.export)
     judged = {
         split: judge_export(export, [label for label in labels if label.spec.split == split], POLICIES)

@@ -13,6 +13,7 @@ STEPS = {
     "search": _steps.search,
     "fit": _steps.fit,
     "label": _steps.label_images,
+    "repeat": _steps.repeat,
     "train": _steps.train_models,
     "evaluate": _steps.evaluate,
 }

@@ -113,7 +113,7 @@ def rule_constants(table: Table) -> dict[str, float]:
     run = np.flatnonzero(np.isin(table.origins, METHODS))
     upscale = np.array([table.plans[r].upscale for r in run])
     pixels = table.features[table.image_of[run], column].astype(np.float64) * upscale**2
-    constants = {}
+    constants: dict[str, float] = {}
     for name, measured in (("seconds", np.exp(table.log_seconds[run])), ("bytes", np.exp(table.log_bytes[run]))):
         large, small = pixels > np.median(pixels), pixels < np.percentile(pixels, 10)
         slope = float(np.median(measured[large] / pixels[large]))

@@ -1,7 +1,7 @@
 """Finished labels as two Parquet tables, small enough to be kept with the code: one row an image, one row a run."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,12 @@ IMAGES, RUNS = "images.parquet", "runs.parquet"
 _NO_RUN = ("runs",)
 
 
-def write_tables(folder: Path, *, search: Iterable[Label], label: Iterable[Label]) -> None:
-    """Write both phases' labels; each file is written beside its target and renamed."""
+def write_tables(folder: Path, phases: Mapping[str, Iterable[Label]]) -> None:
+    """Write each phase's labels; each file is written beside its target and renamed."""
     folder.mkdir(parents=True, exist_ok=True)
     images: list[dict[str, Any]] = []
     runs: list[dict[str, Any]] = []
-    for phase, labels in (("search", search), ("label", label)):
+    for phase, labels in phases.items():
         for one in labels:
             images.append({"phase": phase, **_flat(msgspec.structs.replace(one, runs=()))})
             runs += [{"phase": phase, "key": one.key, **_flat(run)} for run in one.runs]
@@ -31,8 +31,8 @@ def write_tables(folder: Path, *, search: Iterable[Label], label: Iterable[Label
         building.replace(folder / name)
 
 
-def read_tables(folder: Path) -> tuple[list[Label], list[Label]]:
-    """Return the labels of the search and those of the candidates.
+def read_tables(folder: Path) -> dict[str, list[Label]]:
+    """Return the labels of each phase.
 
     Raises:
         LabelsDamaged: a table is missing or cannot be read.
@@ -41,12 +41,12 @@ def read_tables(folder: Path) -> tuple[list[Label], list[Label]]:
     of_image: dict[tuple[str, str], list[Run]] = defaultdict(list)
     for row in runs:
         of_image[row.pop("phase"), row.pop("key")].append(msgspec.convert(_nested(row), Run, strict=False))
-    phases: dict[str, list[Label]] = {"search": [], "label": []}
+    phases: dict[str, list[Label]] = defaultdict(list)
     for row in images:
         phase = row.pop("phase")
         label = msgspec.convert(_nested(row), Label, strict=False)
         phases[phase].append(msgspec.structs.replace(label, runs=tuple(of_image[phase, label.key])))
-    return phases["search"], phases["label"]
+    return dict(phases)
 
 
 def _read(path: Path) -> list[dict[str, Any]]:

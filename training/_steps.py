@@ -21,6 +21,7 @@ from training._learn import EPOCHS, Scaling, scaling, train
 from training._network import MEMBERS
 from training._parquet import read_tables, write_tables
 from training._progress import bar
+from training._repeats import faster, slowdown
 from training._run import Label, Task, read_labels, run_all
 from training._tables import Array, Table, plan_row
 
@@ -28,6 +29,7 @@ SEED = 20261124
 SEARCH_SHARE = 0.4  # of the training images are searched; the others are only labelled
 SEARCH_PLANS = 12
 LABEL_PLANS = 2  # random plans beside the candidates, so that the predictor knows more than what is proposed
+REPEATED = 60  # images run again on their own
 POLICIES = (Policy(name="constrained"), Policy(name="weighted"))
 
 
@@ -50,6 +52,11 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     def labelled(self) -> Path:
         """The runs of the methods' candidates."""
         return self.folder / "label.jsonl"
+
+    @property
+    def repeated(self) -> Path:
+        """The runs done again, one at a time."""
+        return self.folder / "repeat.jsonl"
 
     @property
     def fitted(self) -> Path:
@@ -92,10 +99,18 @@ def label_images(work: Work) -> None:
     _run("label", tasks, work)
 
 
+def repeat(work: Work) -> None:
+    """Run some of the labels again, one at a time: what busy neighbours cost the labels, and how far seconds repeat."""
+    again = [label.spec for label in read_labels(work.labelled)][:REPEATED]
+    tasks = [Task(spec=s, export=work.fitted, corpus=work.corpus, seed=SEED + 1) for s in again]
+    _run("repeat", tasks, msgspec.structs.replace(work, workers=1))
+
+
 def train_models(work: Work) -> None:
     """Train forest and predictor on the labels, and write the export with its measured figures."""
-    write_tables(work.labels, search=read_labels(work.searched), label=read_labels(work.labelled))
-    searched, labelled = read_tables(work.labels)
+    phases = {"search": work.searched, "label": work.labelled, "repeat": work.repeated}
+    write_tables(work.labels, {name: read_labels(path) for name, path in phases.items()})
+    searched, labelled = calm(read_tables(work.labels))
     table = Table([*labelled, *searched])
     trained = _trained(table, Table(searched))
     created = datetime.now(UTC)
@@ -110,7 +125,7 @@ def train_models(work: Work) -> None:
 
 def evaluate(work: Work) -> None:
     """Judge the export on the held-out labels and print the figures."""
-    _, labelled = read_tables(work.labels)
+    _, labelled = calm(read_tables(work.labels))
     _show(_judged(work, labelled))
 
 
@@ -133,6 +148,19 @@ def _run(name: str, tasks: list[Task], work: Work) -> None:
 
         done, failures = run_all(tasks, work.folder / f"{name}.jsonl", workers=work.workers, progress=show)
     print(f"{name}: {done} images run now, {len(failures)} failed, {len(tasks)} in all", file=sys.stderr)
+
+
+def calm(phases: Mapping[str, list[Label]]) -> tuple[list[Label], list[Label]]:
+    """Return the labels of search and candidates with the seconds that a run on its own takes."""
+    ratio = slowdown(phases.get("label", []), phases.get("repeat", []))
+    print(
+        f"seconds: runs beside others took {ratio.median:.2f} times as long ({ratio.spread:.0%} spread)",
+        file=sys.stderr,
+    )
+    searched, labelled = (
+        [faster(label, ratio.median) for label in phases.get(name, [])] for name in ("search", "label")
+    )
+    return searched, labelled
 
 
 def _trained(table: Table, searched: Table) -> Trained:
