@@ -1,0 +1,134 @@
+"""Conversions in workers that die, hang and are ended for real; the caller sees a typed error and the rest goes on."""
+
+import itertools
+import os
+import signal
+from concurrent.futures.process import BrokenProcessPool
+
+import anyio
+import pytest
+from pebble import ProcessFuture
+
+from converter import Conversion, Converter, Pending, convert_bytes, quality, run_plan
+from converter.errors import ConversionFailed, ConversionTimedOut, ResultTooLarge
+from router import Plan
+from router.errors import DamagedImage, NotAnImage
+from router.pixels import decode
+from tests.converter.pictures import wordmark
+from tests.daemon.harness import wait_until
+from tests.daemon.pictures import noise
+from tests.router.drawings import encoded, plain
+
+SLOW = Plan(upscale=8, filter_speckle=0, color_precision=8, layer_difference=0)  # minutes on noise
+PICTURE = encoded(wordmark())
+
+
+def workers(converter: Converter) -> list[int]:
+    return list(converter._pool._pool_manager.worker_manager.workers)
+
+
+def alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def at_work(converter: Converter, pending: Pending) -> bool:
+    """Tell whether the worker has taken the conversion and let go of the channel that all workers share."""
+    channel = converter._pool._pool_manager.worker_manager.workers_channel
+    assert channel is not None
+    with channel.lock(block=False) as free:
+        return bool(free) and pending.future.running()
+
+
+def test_in_this_process_and_in_a_worker_the_same_comes_out() -> None:
+    plan = Plan(upscale=2)
+    here = convert_bytes(PICTURE, plan)
+    with Converter(workers=1) as converter:
+        there = converter.convert(PICTURE, plan)
+    assert (here.svg, here.quality, here.path_count) == (there.svg, there.quality, there.path_count)
+    assert (there.width, there.height) == (200, 64)
+    assert there.svg_bytes == len(there.svg.encode())
+    assert there.quality == pytest.approx(quality(there.svg, decode(PICTURE)))
+    assert there.seconds > 0
+
+
+def test_quality_is_measured_only_where_asked_for() -> None:
+    found = convert_bytes(PICTURE, Plan(), measure=False)
+    assert found.quality is None
+    assert found.svg == run_plan(wordmark(), Plan()).svg
+
+
+def test_typed_errors_cross_from_the_worker_and_it_lives_on() -> None:
+    with Converter(workers=1) as converter:
+        converter.convert(PICTURE, Plan())
+        before = workers(converter)
+        with pytest.raises(NotAnImage):
+            converter.convert(b"no image", Plan())
+        with pytest.raises(DamagedImage):
+            converter.convert(PICTURE[: len(PICTURE) // 2], Plan())
+        with pytest.raises(ResultTooLarge, match="lower its upscale"):
+            converter.convert(encoded(plain(side=2049)), Plan(upscale=8))
+        assert workers(converter) == before
+
+
+def test_a_worker_killed_at_work_is_a_failed_conversion_and_the_next_one_is_served() -> None:
+    with Converter(workers=1) as converter:
+        converter.convert(PICTURE, Plan())
+        pending = converter.submit(noise(900), SLOW)
+        anyio.run(wait_until, lambda: at_work(converter, pending))
+        os.kill(workers(converter)[0], signal.SIGKILL)
+        with pytest.raises(ConversionFailed, match="its process ended with code -9"):
+            pending.result()
+        assert converter.convert(PICTURE, Plan()).quality
+
+
+def test_a_worker_that_exits_is_a_failed_conversion() -> None:
+    """As native code does that calls exit."""
+    with Converter(workers=1) as converter:
+        gone = Pending(converter._pool.schedule(os._exit, args=(3,)), 1.0)
+        with pytest.raises(ConversionFailed, match="its process ended with code 3"):
+            gone.result()
+        assert converter.convert(PICTURE, Plan()).quality
+
+
+def test_a_pool_broken_before_the_conversion_began_is_a_failed_conversion() -> None:
+    broken: ProcessFuture[Conversion] = ProcessFuture()
+    broken.set_exception(BrokenProcessPool("all workers expired"))
+    with pytest.raises(ConversionFailed, match="before it began"):
+        Pending(broken, 1.0).result()
+
+
+def test_what_takes_too_long_is_ended() -> None:
+    with Converter(workers=1, timeout=0.3) as converter:
+        pending = converter.submit(noise(900), SLOW)
+        with pytest.raises(ConversionTimedOut, match=r"longer than 0\.3 s"):
+            pending.result()
+        assert converter.convert(PICTURE, Plan()).quality
+
+
+def test_a_conversion_given_up_frees_its_worker() -> None:
+    with Converter(workers=1) as converter:
+        pending = converter.submit(noise(900), SLOW)
+        anyio.run(wait_until, pending.future.running)
+        pending.cancel()
+        assert converter.convert(PICTURE, Plan()).quality
+
+
+def test_no_worker_is_left_behind() -> None:
+    with Converter(workers=2) as converter:
+        pending = [converter.submit(noise(900), SLOW) for _ in range(3)]
+        anyio.run(wait_until, lambda: sum(p.future.running() for p in pending) == 2)
+        before = workers(converter)
+        assert len(before) == 2
+    anyio.run(wait_until, lambda: not any(map(alive, before)))
+
+
+def test_workers_share_the_work() -> None:
+    plans = [Plan(upscale=u, palette=p) for u, p in itertools.product((1, 2), (0, 6))]
+    with Converter(workers=2) as converter:
+        pending = [converter.submit(PICTURE, plan, measure=False) for plan in plans]
+        found: list[Conversion] = [one.result() for one in pending]
+    assert [one.svg for one in found] == [run_plan(wordmark(), plan).svg for plan in plans]

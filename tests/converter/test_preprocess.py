@@ -1,0 +1,85 @@
+"""What is done to pixels before they are traced."""
+
+import numpy as np
+import pytest
+
+from converter._preprocess import MOST_TRACED_PIXELS, cut_alpha, prepare
+from converter.errors import ResultTooLarge
+from router import Plan
+from tests.converter.pictures import checked, clear, shadowed, wordmark
+from tests.router.drawings import noise, plain
+
+
+def test_a_plain_plan_leaves_pixels_as_they_are() -> None:
+    pixels = wordmark()
+    assert np.array_equal(prepare(pixels, Plan()), pixels)
+
+
+@pytest.mark.parametrize("times", [2, 3, 8])
+def test_upscale_enlarges_each_side(times: int) -> None:
+    assert prepare(checked(10, 20), Plan(upscale=times)).shape == (10 * times, 20 * times, 4)
+
+
+def test_what_would_be_too_large_is_refused_before_any_work() -> None:
+    # A view of one pixel: as large as the limit needs, without its memory.
+    huge = np.broadcast_to(np.full((1, 1, 4), 255, np.uint8), (2049, 2048, 4))
+    assert huge.shape[0] * huge.shape[1] * 64 > MOST_TRACED_PIXELS
+    with pytest.raises(ResultTooLarge, match="lower its upscale"):
+        prepare(huge, Plan(upscale=8))
+
+
+def test_colours_under_transparency_never_bleed_in() -> None:
+    picture = np.zeros((20, 20, 4), np.uint8)
+    picture[..., :3] = (0, 255, 0)
+    picture[5:15, 5:15] = (200, 0, 0, 255)
+    big = prepare(picture, Plan(upscale=3))
+    assert big[big[..., 3] > 0][:, 1].max() <= 2
+
+
+def test_enlarging_keeps_an_opaque_picture_opaque() -> None:
+    assert (prepare(checked(12, 12), Plan(upscale=2))[..., 3] == 255).all()
+
+
+@pytest.mark.parametrize("colors", [1, 3, 8])
+def test_palette_bounds_the_number_of_colours(colors: int) -> None:
+    pixels = prepare(wordmark(), Plan(upscale=2, palette=colors))
+    visible = pixels[pixels[..., 3] >= 128][:, :3]
+    assert len(np.unique(visible, axis=0)) <= colors
+
+
+def test_palette_keeps_flat_colours_nearly_and_alpha_exactly() -> None:
+    picture = shadowed()
+    found = prepare(picture, Plan(palette=4))
+    assert np.array_equal(found[..., 3], picture[..., 3])
+    assert np.abs(found[40, 40].astype(int) - picture[40, 40]).max() <= 8
+
+
+def test_palette_of_an_invisible_picture_changes_nothing() -> None:
+    assert np.array_equal(prepare(clear(), Plan(palette=8)), clear())
+
+
+@pytest.mark.parametrize("strength", [1, 2, 3])
+def test_denoising_calms_noise_and_keeps_alpha(strength: int) -> None:
+    picture = noise(8)
+    picture[:10, :, 3] = 90
+    found = prepare(picture, Plan(denoise=strength))
+    assert found[20:, :, :3].std() < 0.8 * picture[20:, :, :3].std()
+    assert np.array_equal(found[..., 3], picture[..., 3])
+
+
+def test_denoising_keeps_edges() -> None:
+    picture = checked(40, 40)
+    assert np.array_equal(prepare(picture, Plan(denoise=3)), picture)
+
+
+@pytest.mark.parametrize(("threshold", "visible"), [(127, True), (128, True), (129, False)])
+def test_alpha_is_cut_at_the_threshold(threshold: int, *, visible: bool) -> None:
+    found = cut_alpha(plain(alpha=128), threshold)
+    assert np.array_equal(found[0, 0], (200, 30, 30, 255) if visible else (0, 0, 0, 0))
+
+
+def test_cutting_leaves_an_opaque_picture_and_its_argument_alone() -> None:
+    opaque, soft = plain(), plain(alpha=10)
+    assert cut_alpha(opaque, 128) is opaque
+    cut_alpha(soft, 128)
+    assert (soft[..., 3] == 10).all()
