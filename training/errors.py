@@ -1,7 +1,9 @@
 """What can go wrong while training; each error says what to do next."""
 
+from router.errors import CrossesProcesses
 
-class TrainingError(Exception):
+
+class TrainingError(CrossesProcesses):
     """Root of training's errors."""
 
 
@@ -12,6 +14,20 @@ class FamilyMissing(TrainingError):
         super().__init__(
             f"{package} is not there ({reason}); check the network and npm, or put its .tgz into the corpus folder"
         )
+
+
+class StepMissing(TrainingError):
+    """A step needs what an earlier one leaves."""
+
+    def __init__(self, path: object, step: str) -> None:
+        super().__init__(f"{path} holds nothing yet; run `python -m training {step}` first")
+
+
+class CorpusTooSmall(TrainingError):
+    """The share of the corpus leaves nothing to learn from."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the corpus is too small: {reason}; use a larger --scale")
 
 
 class LabelsDamaged(TrainingError):
