@@ -3,7 +3,9 @@
 import json
 import subprocess
 import tarfile
+import tempfile
 import tomllib
+import zlib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -64,23 +66,34 @@ def fetch(family: Family, folder: Path) -> Path:
     if target.exists():
         return target
     folder.mkdir(parents=True, exist_ok=True)
+    # Packed beside its place: an archive cut short by a kill must never pass for a whole one.
+    with tempfile.TemporaryDirectory(prefix=".pack-", dir=folder) as packing:
+        packed = Path(packing) / family.archive
+        _pack(family, packed)
+        packed.replace(target)
+    return target
+
+
+def _pack(family: Family, packed: Path) -> None:
     command = ["npm", "pack", "--silent", f"{family.package}@{family.version}"]
     try:
-        subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, timeout=300)
+        subprocess.run(command, cwd=packed.parent, check=True, capture_output=True, text=True, timeout=300)
     except FileNotFoundError as exc:
         raise FamilyMissing(family.package, "npm is not installed") from exc
+    except subprocess.CalledProcessError as exc:
+        reason = exc.stderr.strip().splitlines() or [str(exc)]
+        raise FamilyMissing(family.package, f"npm pack failed: {reason[-1]}") from exc
     except subprocess.SubprocessError as exc:
         raise FamilyMissing(family.package, f"npm pack failed: {exc}") from exc
-    if not target.exists():
+    if not packed.exists():
         raise FamilyMissing(family.package, f"npm pack did not write {family.archive}")
-    return target
 
 
 def drawings(archive: Path, package: str) -> dict[str, Drawing]:
     """Return a family's drawings by name.
 
     Raises:
-        FamilyMissing: the archive is damaged.
+        FamilyMissing: the archive is damaged, or holds no drawings.
     """
     try:
         with tarfile.open(archive) as tar:
@@ -88,9 +101,12 @@ def drawings(archive: Path, package: str) -> dict[str, Drawing]:
             if member is None:
                 raise FamilyMissing(package, "its archive holds no icons.json")
             data = json.load(member)
-    except (tarfile.TarError, KeyError, ValueError, OSError) as exc:
+        found = {name: _drawing(name, icon, data) for name, icon in sorted(data["icons"].items())}
+    except (tarfile.TarError, zlib.error, EOFError, LookupError, TypeError, ValueError, OSError) as exc:
         raise FamilyMissing(package, f"{archive.name}: {exc}") from exc
-    return {name: _drawing(name, icon, data) for name, icon in sorted(data["icons"].items())}
+    if not found:
+        raise FamilyMissing(package, f"{archive.name} holds no drawings")
+    return found
 
 
 def _drawing(name: str, icon: dict[str, Any], defaults: dict[str, Any]) -> Drawing:
