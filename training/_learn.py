@@ -1,6 +1,7 @@
 """Training of the predictor: batches of images with all their runs, early stopping on unseen drawings, fixed seed."""
 
 import copy
+import hashlib
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -79,13 +80,15 @@ def train(
         torch.manual_seed(seed + index)
         fold = np.array([hash_of(d) % 10 == index for d in drawings[trained]])
         member = Member(batches.features.shape[1], batches.plans.shape[2])
-        members.append(_train_member(member, batches, trained[~fold], trained[fold], partial(report, index)))
+        # A corpus too small to set drawings aside checks itself.
+        fit, check = (trained[~fold], trained[fold]) if 0 < fold.sum() < len(fold) else (trained, trained)
+        members.append(_train_member(member, batches, fit, check, partial(report, index)))
     return Predictor(members).eval()
 
 
 def hash_of(text: str) -> int:
     """Return a number that is the same on every run and machine."""
-    return int.from_bytes(text.encode()[-8:], "big") * 2654435761 >> 7
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
 def _train_member(
