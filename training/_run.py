@@ -1,6 +1,7 @@
 """Runs of plans on images in worker processes, one JSON line an image: killed at any moment, nothing done is lost."""
 
 import functools
+import pickle
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -21,6 +22,7 @@ from router.pixels import Pixels, decode, measure, premultiplied, thumbnail
 from training._corpus import Drawing, drawings, families
 from training._images import ImageSpec, draw
 from training._plans import random_plans
+from training.errors import LabelsDamaged
 
 THUMBNAIL = 32
 IMAGE_TIMEOUT = 240.0
@@ -130,14 +132,21 @@ def _drawing(corpus: Path, spec: ImageSpec) -> Drawing:
 
 
 def read_labels(path: Path) -> Iterator[Label]:
-    """Yield the labels of a JSON-lines file; a half-written last line, left by a kill, is passed over."""
+    """Yield the labels of a JSON-lines file; a half-written last line, left by a kill, is passed over.
+
+    Raises:
+        LabelsDamaged: a whole line is no label.
+    """
     if not path.exists():
         return
     decoder = msgspec.json.Decoder(Label)
     with path.open("rb") as lines:
-        for line in lines:
+        for number, line in enumerate(lines, 1):
             if line.endswith(b"\n"):
-                yield decoder.decode(line)
+                try:
+                    yield decoder.decode(line)
+                except msgspec.MsgspecError as exc:
+                    raise LabelsDamaged(path, f"line {number}: {exc}") from exc
 
 
 def run_all(
@@ -178,7 +187,8 @@ def _keep(
 ) -> int:
     try:
         result = future.result()
-    except (ProcessExpired, TimeoutError, OSError, ValueError) as exc:
+    except (ProcessExpired, TimeoutError, OSError, ValueError, pickle.PicklingError) as exc:
+        # PicklingError: native code panicked, and its exception cannot leave the worker.
         failures.append(f"{task.spec.family}/{task.spec.drawing} at {task.spec.longest} px: {type(exc).__name__} {exc}")
         progress(failures[-1])
         return 0
