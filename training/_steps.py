@@ -24,6 +24,7 @@ from training._progress import bar
 from training._repeats import faster, slowdown
 from training._run import Label, Task, read_labels, run_all
 from training._tables import Array, Table, plan_row
+from training.errors import CorpusTooSmall, StepMissing
 
 SEED = 20261124
 SEARCH_SHARE = 0.4  # of the training images are searched; the others are only labelled
@@ -76,13 +77,13 @@ def fetch_corpus(work: Work) -> None:
 def search(work: Work) -> None:
     """Run random plans from the region worth searching on a share of the training images."""
     trained = [spec for spec in _specs(work) if spec.split == "train"]
-    some = trained[: round(len(trained) * SEARCH_SHARE)]
+    some = trained[: max(1, round(len(trained) * SEARCH_SHARE))]
     _run("search", [Task(spec=s, random_plans=SEARCH_PLANS, corpus=work.corpus, seed=SEED) for s in some], work)
 
 
 def fit(work: Work) -> None:
     """Fit the plan regressor, and print the constants of the closed formulas."""
-    table = Table(read_labels(work.searched))
+    table = Table(_labels(work.searched, "search"))
     rows, plans = best_plans(table, SEED)
     regressor = fit_regressor(rows, plans, SEED)
     trained = Trained(regressor=regressor, fill=fill_values(table), trained_on=f"{len(table.labels)} searched images")
@@ -92,6 +93,8 @@ def fit(work: Work) -> None:
 
 def label_images(work: Work) -> None:
     """Run every candidate of every method, and the fixed plans, on all images."""
+    if not (work.fitted / "model_info.json").exists():
+        raise StepMissing(work.fitted, "fit")
     tasks = [
         Task(spec=s, random_plans=LABEL_PLANS, export=work.fitted, corpus=work.corpus, seed=SEED + 1)
         for s in _specs(work)
@@ -108,8 +111,12 @@ def repeat(work: Work) -> None:
 
 def train_models(work: Work) -> None:
     """Train forest and predictor on the labels, and write the export with its measured figures."""
-    phases = {"search": work.searched, "label": work.labelled, "repeat": work.repeated}
-    write_tables(work.labels, {name: read_labels(path) for name, path in phases.items()})
+    phases = {
+        "search": _labels(work.searched, "search"),
+        "label": _labels(work.labelled, "label"),
+        "repeat": read_labels(work.repeated),
+    }
+    write_tables(work.labels, phases)
     searched, labelled = calm(read_tables(work.labels))
     table = Table([*labelled, *searched])
     trained = _trained(table, Table(searched))
@@ -127,6 +134,14 @@ def evaluate(work: Work) -> None:
     """Judge the export on the held-out labels and print the figures."""
     _, labelled = calm(read_tables(work.labels))
     _show(_judged(work, labelled))
+
+
+def _labels(path: Path, step: str) -> list[Label]:
+    """Return the labels that a step left. Raises StepMissing when there are none."""
+    found = list(read_labels(path))
+    if not found:
+        raise StepMissing(path, step)
+    return found
 
 
 def _specs(work: Work) -> list[ImageSpec]:
@@ -166,6 +181,8 @@ def calm(phases: Mapping[str, list[Label]]) -> tuple[list[Label], list[Label]]:
 def _trained(table: Table, searched: Table) -> Trained:
     torch.set_num_threads(1)
     images = np.flatnonzero(table.splits == "train")
+    if not len(images):
+        raise CorpusTooSmall("every image is held out")
     scale = scaling(table, images)
     with bar("train", MEMBERS * EPOCHS) as (progress, task):
         predictor = train(
