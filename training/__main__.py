@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+from models.errors import ExportError
 from training import _steps
 from training.errors import TrainingError
 
@@ -34,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         for step in chosen:
             STEPS[step](work)
-    except TrainingError as exc:
+    except (TrainingError, ExportError) as exc:
         print(f"training: {exc}", file=sys.stderr)
         return 1
     except OSError as exc:
@@ -56,9 +57,16 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=Path("labels-work"), help="where runs are kept (%(default)s)")
     parser.add_argument("--labels", type=Path, default=Path("training/labels"), help="Parquet tables (%(default)s)")
     parser.add_argument("--out", type=Path, default=Path("models/exported/default"), help="the export (%(default)s)")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="worker processes (%(default)s)")
+    parser.add_argument("--workers", type=_count, default=os.cpu_count() or 1, help="worker processes (%(default)s)")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the corpus to use (%(default)s)")
     return parser.parse_args(argv)
+
+
+def _count(text: str) -> int:
+    """Return a number of at least 1; argparse tells a ValueError as a wrong argument."""
+    if (count := int(text)) < 1:
+        raise ValueError(text)
+    return count
 
 
 if __name__ == "__main__":
