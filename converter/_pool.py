@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import pickle
 import threading
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
@@ -136,6 +137,9 @@ class Pending:
             raise ConversionFailed(f"its process ended with code {exc.exitcode}") from exc
         except BrokenProcessPool as exc:
             raise ConversionFailed("its process ended before it began") from exc
+        except pickle.PicklingError as exc:
+            # A Rust panic has a type that no other process can import.
+            raise ConversionFailed("native code panicked") from exc
 
     def cancel(self) -> None:
         """Give the conversion up; its worker is ended if it has begun."""

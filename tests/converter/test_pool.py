@@ -7,6 +7,7 @@ from concurrent.futures.process import BrokenProcessPool
 
 import anyio
 import pytest
+import vtracer
 from pebble import ProcessFuture
 
 from converter import Conversion, Converter, Pending, convert_bytes, quality, run_plan
@@ -92,6 +93,19 @@ def test_a_worker_that_exits_is_a_failed_conversion() -> None:
         with pytest.raises(ConversionFailed, match="its process ended with code 3"):
             gone.result()
         assert converter.convert(PICTURE, Plan()).quality
+
+
+def test_a_panic_in_a_worker_is_a_failed_conversion(capfd: pytest.CaptureFixture[str]) -> None:
+    """The panic's own type cannot leave the worker."""
+    bmp = encoded(plain(side=8), "BMP")
+    with Converter(workers=1) as converter:
+        panicking = converter._pool.schedule(
+            vtracer.convert_raw_image_to_svg, args=(bmp,), kwargs={"img_format": "bmp", "color_precision": 0}
+        )
+        with pytest.raises(ConversionFailed, match="native code panicked"):
+            Pending(panicking, 1.0).result()
+        assert converter.convert(PICTURE, Plan()).quality
+    capfd.readouterr()  # Rust prints where it panicked
 
 
 def test_a_pool_broken_before_the_conversion_began_is_a_failed_conversion() -> None:
