@@ -8,6 +8,7 @@ from sklearn.model_selection import GroupKFold
 
 from router import GRID_BUDGETS, GRID_TARGETS, METHODS, Method
 from training._tables import Array, Table
+from training.errors import CorpusTooSmall
 
 # The grid's "none" as a number: no target is the highest one, no budget is longer than any trace.
 TARGETS = tuple(1.0 if t is None else t for t in GRID_TARGETS)
@@ -41,8 +42,18 @@ def best_methods(table: Table, images: NDArray[np.intp]) -> tuple[Array, NDArray
 
 
 def fit_forest(table: Table, images: NDArray[np.intp], seed: int) -> CalibratedClassifierCV:
-    """Return the forest with calibrated probabilities; all rows of an image stay in one fold."""
+    """Return the forest with calibrated probabilities; all rows of an image stay in one fold.
+
+    Its classes are indices into `methods_of`; a method that is nowhere the best is none of them.
+
+    Raises:
+        CorpusTooSmall: fewer images than folds, or one method is the best everywhere.
+    """
     rows, best, groups = best_methods(table, images)
+    if len(set(groups)) < FOLDS:
+        raise CorpusTooSmall(f"the forest needs at least {FOLDS} labelled images to train on")
+    if len(set(best)) < 2:
+        raise CorpusTooSmall("one method is the best on every image")
     forest = RandomForestClassifier(TREES, max_depth=DEPTH, min_samples_leaf=LEAF, random_state=seed, n_jobs=-1)
     folds = list(GroupKFold(FOLDS).split(rows, best, groups))
     return CalibratedClassifierCV(forest, method="sigmoid", cv=folds).fit(rows, best)

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from models import load_export
 from router import Policy
@@ -194,16 +195,24 @@ def _trained(table: Table, searched: Table) -> Trained:
             ),
         )
     rows, plans = best_plans(searched, SEED)
+    forest = fit_forest(table, images, SEED)
+    known = methods_of(table)
     return Trained(
         predictor=predictor,
         scale=scale,
         fill=fill_values(table),
-        forest=fit_forest(table, images, SEED),
+        forest=forest,
         regressor=fit_regressor(rows, plans, SEED),
-        methods=methods_of(table),
-        trained_on=f"{len(images)} images of {len(set(table.families[images]))} families, {len(table)} runs",
+        methods=tuple(known[index] for index in forest.classes_),
+        trained_on=_trained_on(table, images),
         sample=_sample(table, scale),
     )
+
+
+def _trained_on(table: Table, images: NDArray[np.intp]) -> str:
+    """Return the manifest's words; an image that was searched and labelled counts once."""
+    keys = {table.labels[image].key for image in images}
+    return f"{len(keys)} images of {len(set(table.families[images]))} families, {len(table)} runs"
 
 
 def _sample(table: Table, scale: Scaling) -> tuple[Array, Array, Array]:
