@@ -38,6 +38,14 @@ def read_tables(folder: Path) -> dict[str, list[Label]]:
         LabelsDamaged: a table is missing or cannot be read.
     """
     images, runs = (_read(folder / name) for name in (IMAGES, RUNS))
+    try:
+        return _labels(images, runs)
+    except (KeyError, msgspec.ValidationError) as exc:
+        # A table of another version: a column is missing or holds something else.
+        raise LabelsDamaged(folder, f"{type(exc).__name__}: {exc}") from exc
+
+
+def _labels(images: list[dict[str, Any]], runs: list[dict[str, Any]]) -> dict[str, list[Label]]:
     of_image: dict[tuple[str, str], list[Run]] = defaultdict(list)
     for row in runs:
         of_image[row.pop("phase"), row.pop("key")].append(msgspec.convert(_nested(row), Run, strict=False))
