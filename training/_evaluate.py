@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from converter._agreement import agreement
 from converter._fixed import FIXED
 from converter._grid import GRID, Cell, Judgement, Row, collect, judge, pool
 from models import Export
@@ -44,7 +45,10 @@ def judge_export(export: Export, labels: Sequence[Label], policies: Sequence[Pol
 
 
 def predictor_errors(labels: Sequence[Label], predictions: Sequence[Prediction]) -> dict[str, float]:
-    """Return pearson and mean absolute error of quality, and of the logarithms of seconds and bytes."""
+    """Return pearson and mean absolute error of quality, pearson of ln seconds and ln bytes, and the bounds kept.
+
+    A correlation is left out where one side does not vary; all but the number of runs where no run was predicted.
+    """
     pairs = [
         (c.quality, run.quality, c.seconds, run.seconds, c.seconds_high, c.svg_bytes, run.svg_bytes, c.svg_bytes_high)
         for label, prediction in zip(labels, predictions, strict=True)
@@ -52,16 +56,25 @@ def predictor_errors(labels: Sequence[Label], predictions: Sequence[Prediction])
         for run in label.runs
         if (run.origin, run.plan) == (c.method, c.plan)
     ]
+    if not pairs:
+        return {"runs": 0.0}
     said_q, q, said_s, s, high_s, said_b, b, high_b = np.array(pairs, dtype=np.float64).T
-    return {
-        "pearson": float(np.corrcoef(said_q, q)[0, 1]),
-        "mae": float(np.abs(said_q - q).mean()),
-        "seconds_pearson": float(np.corrcoef(np.log(said_s), np.log(s))[0, 1]),
-        "bytes_pearson": float(np.corrcoef(np.log(said_b), np.log(b))[0, 1]),
+    quality = agreement(said_q.tolist(), q.tolist())
+    seconds = agreement(np.log(said_s).tolist(), np.log(s).tolist())
+    size = agreement(np.log(said_b).tolist(), np.log(b).tolist())
+    assert quality is not None
+    assert seconds is not None
+    assert size is not None
+    found = {
+        "pearson": quality.pearson,
+        "mae": quality.mae,
+        "seconds_pearson": seconds.pearson,
+        "bytes_pearson": size.pearson,
         "seconds_within_bound": float((s <= high_s).mean()),
         "bytes_within_bound": float((b <= high_b).mean()),
         "runs": float(len(pairs)),
     }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def choices(predictions: Sequence[Prediction], cell: Cell, policy: Policy) -> list[RoutingDecision]:
