@@ -115,7 +115,7 @@ def rule_constants(table: Table) -> dict[str, float]:
     pixels = table.features[table.image_of[run], column].astype(np.float64) * upscale**2
     constants: dict[str, float] = {}
     for name, measured in (("seconds", np.exp(table.log_seconds[run])), ("bytes", np.exp(table.log_bytes[run]))):
-        large, small = pixels > np.median(pixels), pixels < np.percentile(pixels, 10)
+        large, small = pixels >= np.median(pixels), pixels <= np.percentile(pixels, 10)
         slope = float(np.median(measured[large] / pixels[large]))
         fixed = max(float(np.median(measured[small] - slope * pixels[small])), 0.0)
         margin = float(np.percentile(measured / (fixed + slope * pixels), 95))
