@@ -70,7 +70,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     base_weight: float = 0.3
     quality_weight: float = 0.5
     time_weight: float = 0.2
-    caution: float = 0.0
+    caution: float = 1.0
     high_load: float = 0.8
 
     def __post_init__(self) -> None:

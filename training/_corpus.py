@@ -14,6 +14,7 @@ import msgspec
 from training.errors import FamilyMissing
 
 CORPUS_TOML = Path(__file__).with_name("corpus.toml")
+NPM_TIMEOUT = 300.0  # seconds for one package; the largest has 14 MB
 Split = Literal["train", "validate"]
 
 
@@ -77,7 +78,7 @@ def fetch(family: Family, folder: Path) -> Path:
 def _pack(family: Family, packed: Path) -> None:
     command = ["npm", "pack", "--silent", f"{family.package}@{family.version}"]
     try:
-        subprocess.run(command, cwd=packed.parent, check=True, capture_output=True, text=True, timeout=300)
+        subprocess.run(command, cwd=packed.parent, check=True, capture_output=True, text=True, timeout=NPM_TIMEOUT)
     except FileNotFoundError as exc:
         raise FamilyMissing(family.package, "npm is not installed") from exc
     except subprocess.CalledProcessError as exc:
