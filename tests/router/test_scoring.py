@@ -18,7 +18,7 @@ from router._scoring import (
 )
 from tests.router.builders import FAST, FINE, LADDER, MIDDLE, candidate, forest, prediction
 
-BUSY, IDLE, POLICY = Host(system_load=0.81), Host(), Policy()
+BUSY, IDLE, POLICY = Host(system_load=0.81), Host(), Policy(caution=0.0)
 NO_LIMITS = Constraints()
 
 
