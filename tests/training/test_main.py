@@ -1,0 +1,154 @@
+"""`python -m training`: every step on a tiny corpus, end to end, resumable, and one line for each mistake."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from converter import run_plan
+from models import HybridRouter
+from router.pixels import decode
+from tests.training.corpora import HELD_OUT, TRAINED, corpus_toml, pack
+from training.__main__ import STEPS, main
+
+Train = Callable[..., int]
+
+
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
+    """Return a function that runs a step in a directory of its own, on few small images and for few epochs."""
+    for name, value in {
+        "training._images.LARGEST": 56,
+        "training._images.FAVICONS": (24, 48),
+        "training._learn.EPOCHS": 2,
+        "training._steps.EPOCHS": 2,
+        "training._steps.SEARCH_PLANS": 6,
+        "training._fit.PROPOSALS": 6,
+    }.items():
+        monkeypatch.setattr(name, value)
+    for family in (TRAINED, HELD_OUT):
+        pack(tmp_path / "corpus", family)
+    folders = {"corpus": "corpus", "work": "work", "labels": "labels", "out": "models/default"}
+    flags = [part for flag, name in folders.items() for part in (f"--{flag}", str(tmp_path / name))]
+
+    def run(step: str, *more: str) -> int:
+        return main([step, *flags, "--workers", "2", *more])
+
+    return run
+
+
+def test_all_from_nothing_makes_an_export_that_serves(
+    work: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert work("all") == 0
+    shown = capsys.readouterr()
+    assert '"gap_closed"' in shown.out
+    assert "0 failed" in shown.err
+    found = {p.name for p in (tmp_path / "models" / "default").iterdir()}
+    assert found >= {"model_info.json", "quality_predictor.onnx", "quality_predictor.pt", "base_forest.onnx"}
+
+    image = Path("examples")
+    router = HybridRouter(tmp_path / "models")
+    data = next(p for p in sorted(image.iterdir()) if p.suffix == ".png").read_bytes()
+    decision = router.route(data, quality_target=0.9)
+    assert (decision.lane, decision.fallback_used) == ("onnx", False)
+    assert set(decision.predicted_qualities) == {"performance", "feature_mapping", "regression"}
+    assert decision.export is not None
+    assert decision.export.name == "vecroute-default"
+    assert run_plan(decode(data), decision.plan).path_count > 0
+
+    before = (tmp_path / "work" / "label.jsonl").read_bytes()
+    assert work("label") == 0
+    assert "label: 0 images run now, 0 failed, 12 in all" in capsys.readouterr().err
+    assert (tmp_path / "work" / "label.jsonl").read_bytes() == before
+    assert work("evaluate") == 0
+    assert set(msgspec.json.decode(capsys.readouterr().out)) == {"families"} | _held_out(before)
+
+
+def _held_out(lines: bytes) -> set[str]:
+    return {"images"} if b'"split":"images"' in lines else set()
+
+
+@pytest.mark.parametrize(
+    ("step", "says"),
+    [
+        pytest.param("fit", "run `python -m training search` first", id="fit before search"),
+        pytest.param("label", "run `python -m training fit` first", id="label before fit"),
+        pytest.param("train", "run `python -m training search` first", id="train before search"),
+        pytest.param("evaluate", "is damaged", id="evaluate without labels"),
+    ],
+)
+def test_a_step_out_of_order_says_what_to_run_first(
+    work: Train, capsys: pytest.CaptureFixture[str], step: str, says: str
+) -> None:
+    assert work(step) == 1
+    said = capsys.readouterr().err
+    assert says in said
+    assert said.startswith("training: ")
+    assert said.count("\n") == 1
+
+
+def test_an_export_that_cannot_serve_is_one_line(
+    work: Train, tmp_path: Path, labelled: list[object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    from training._parquet import write_tables
+
+    write_tables(tmp_path / "labels", {"label": labelled})  # type: ignore[dict-item]
+    assert work("evaluate") == 1
+    assert "model_info.json cannot be read" in capsys.readouterr().err
+
+
+def test_a_corpus_without_training_images_is_told(
+    work: Train, tmp_path: Path, labelled: list[object], monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    held_out = [one for one in labelled if one.spec.split == "families"]  # type: ignore[attr-defined]
+    lines = b"".join(msgspec.json.encode(one) + b"\n" for one in held_out)
+    (tmp_path / "work").mkdir()
+    for name in ("search.jsonl", "label.jsonl"):
+        (tmp_path / "work" / name).write_bytes(lines)
+    assert work("train") == 1
+    assert "every image is held out" in capsys.readouterr().err
+
+
+def test_a_missing_family_is_one_line(
+    work: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "corpus" / TRAINED.archive).unlink()
+    assert work("fetch") == 1
+    assert "npm is not installed" in capsys.readouterr().err
+
+
+def test_a_full_disk_and_ctrl_c_are_told(
+    work: Train, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    def stopped(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(STEPS, "search", full)
+    assert work("search") == 1
+    assert "free some room" in capsys.readouterr().err
+    monkeypatch.setitem(STEPS, "search", stopped)
+    assert work("search") == 130
+    assert "go on where it stopped" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("workers", ["0", "-1", "many"])
+def test_workers_are_at_least_one(work: Train, workers: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        work("search", "--workers", workers)
+    assert refused.value.code == 2
+    assert "--workers" in capsys.readouterr().err
+
+
+def test_help_names_every_step() -> None:
+    done = subprocess.run([sys.executable, "-m", "training", "--help"], capture_output=True, text=True, check=True)
+    assert all(step in done.stdout for step in [*STEPS, "all"])
+    assert corpus_toml(TRAINED).startswith("[train]")
