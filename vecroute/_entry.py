@@ -5,8 +5,18 @@ import zlib
 from functools import lru_cache
 from typing import Final, get_args
 
-from router import GRID_BUDGETS, GRID_TARGETS, MAX_CANDIDATES, METHODS, Candidate, ExportInfo, Lane, Method, Plan
-from router import Prediction as Prediction
+from router import (
+    GRID_BUDGETS,
+    GRID_TARGETS,
+    MAX_CANDIDATES,
+    METHODS,
+    Candidate,
+    ExportInfo,
+    Lane,
+    Method,
+    Plan,
+    Prediction,
+)
 from router._plan import Matte, TraceMode
 from vecroute._layout import (
     BASE_OFFSET,
@@ -108,14 +118,14 @@ def unpack_entry(slot: bytes, export: ExportInfo | None, reason: str) -> Predict
                 seconds_high=seconds_high,
                 svg_bytes=size,
                 svg_bytes_high=size_high,
-            )  # fmt: skip
+            )
         )
         at += PLAN_BYTES
     base: dict[Method, tuple[float, ...]] = {}
     if known:
         table = _BASE.unpack_from(slot, BASE_OFFSET)
         base = {method: table[row::ROW] for row, method in enumerate(METHODS) if known >> row & 1}
-    name: Lane = LANES[lane & ~LATE]  # type: ignore[assignment]
+    name: Lane = LANES[lane & ~LATE]
     return Prediction(
         candidates=tuple(candidates),
         base=base,

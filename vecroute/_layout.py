@@ -1,4 +1,4 @@
-"""Where everything lies in the shared cache's file; docs/shared-cache.md draws it. Numbers only: no memory is touched here.
+"""Where everything lies in the shared cache's file; docs/shared-cache.md draws it. No memory is touched here.
 
 A page of geometry and hot words, a page of counters, four context blocks, one tag line per set, then the slots. All
 words are little-endian and aligned. A slot's CRC covers its sequence word, so a copy that passes it was never torn.
