@@ -143,7 +143,17 @@ type CacheStatus (
   # Images it holds now.
   entries: int,
   # Images it can hold.
-  capacity: int
+  capacity: int,
+  # Decisions made by the clients themselves from the shared cache; null if it does not serve.
+  localHits: ?int,
+  # Valid entries that made room for others since the file was made; null if the shared cache does not serve.
+  evicted: ?int,
+  # Entries found to be too old since the file was made; null if the shared cache does not serve.
+  expired: ?int,
+  # The shared cache's file; null if only the daemon's own cache serves.
+  path: ?string,
+  # Why the shared cache does not serve; null if it does, or is not wanted.
+  problem: ?string
 )
 
 # What the reported conversions gave since the start.
@@ -284,6 +294,25 @@ method Reload() -> (
   export: ?Export
 )
 
+# Tell where the shared cache is. Its readers need no more than the path; hints keep alive what they use.
+method Cache() -> (
+  # The file, to be opened for reading and mapped.
+  path: string,
+  # Entries it has room for.
+  entries: int,
+  # Index of the file descriptor that came with this message: a memfd of one byte per slot, to be set to 1 on use, and
+  # then, 8-aligned, 1024 counters of local hits (64 bits). Null if there are no hints.
+  hintsFileDescriptor: ?int,
+  # Which of the counters the caller may use; null if all are taken.
+  reader: ?int
+)
+
+# Make all cached predictions invalid.
+method FlushCache() -> (
+  # How many there were.
+  entries: int
+)
+
 # The bytes are not an image that can be read.
 error InvalidImage (
   # What is wrong and what to do, on one line.
@@ -334,6 +363,12 @@ error MessageTooLarge (
 
 # The newest export did not pass its checks. The one that served still does.
 error ReloadFailed (
+  # What is wrong and what to do, on one line.
+  message: string
+)
+
+# The daemon keeps no shared cache, or could not make it: ask it with Route.
+error NoSharedCache (
   # What is wrong and what to do, on one line.
   message: string
 )

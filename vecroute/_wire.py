@@ -133,12 +133,20 @@ class Empty(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CacheStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """How the cache of predictions does. `hits` and `misses` count since the start."""
+    """How the cache of predictions does. `hits` and `misses` count since the start.
+
+    The rest is about the shared cache, and None where only the daemon's own serves: then `problem` says why.
+    """
 
     hits: int = 0
     misses: int = 0
     entries: int = 0
     capacity: int = 0
+    local_hits: int | None = None
+    evicted: int | None = None
+    expired: int | None = None
+    path: str | None = None
+    problem: str | None = None
 
 
 class OutcomeStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -183,6 +191,21 @@ class ReloadReply(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     export: ExportInfo | None = None
 
 
+class CacheReply(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Where the shared cache is, and what a reader may say back in: the hints' descriptor and its own cell there."""
+
+    path: str
+    entries: int
+    hints_file_descriptor: int | None = None
+    reader: int | None = None
+
+
+class FlushReply(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """How many entries the flush made invalid."""
+
+    entries: int
+
+
 class ServiceInfo(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to org.varlink.service.GetInfo."""
 
@@ -212,6 +235,8 @@ METHOD_TYPES: Final[dict[str, tuple[type[msgspec.Struct], type[msgspec.Struct]]]
     "Report": (ReportRequest, Empty),
     "Status": (Empty, StatusReply),
     "Reload": (Empty, ReloadReply),
+    "Cache": (Empty, CacheReply),
+    "FlushCache": (Empty, FlushReply),
 }
 
 

@@ -131,6 +131,10 @@ class ReloadFailed(RequestError):
     """The export on disk did not pass its checks; the one that served still does."""
 
 
+class NoSharedCache(RequestError):
+    """The daemon keeps no shared cache, or could not make it; Route still answers."""
+
+
 class ShuttingDown(RequestError):
     """The daemon is stopping and takes no new request."""
 
@@ -239,6 +243,7 @@ BY_WIRE_NAME: Final[dict[str, type[RequestError]]] = {
         Overloaded,
         MessageTooLarge,
         ReloadFailed,
+        NoSharedCache,
         ShuttingDown,
         InternalError,
         InvalidParameter,

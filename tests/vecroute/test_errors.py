@@ -14,6 +14,7 @@ EXAMPLES: dict[type[errors.RequestError], dict[str, str | int]] = {
     errors.Overloaded: {"message": "m"},
     errors.MessageTooLarge: {"message": "m", "limit": 2},
     errors.ReloadFailed: {"message": "m"},
+    errors.NoSharedCache: {"message": "m"},
     errors.ShuttingDown: {"message": "m"},
     errors.InternalError: {"message": "m"},
     errors.InvalidParameter: {"parameter": "p"},
