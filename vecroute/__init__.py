@@ -1,6 +1,7 @@
 """vecroute asks the routing daemon how to turn a raster logo into SVG; importing it loads msgspec and no more.
 
-`HybridRouter` and `FourTierConverter` work without a daemon. They and `AsyncClient` are loaded on first use.
+`HybridRouter` and `FourTierConverter` work without a daemon. They, `AsyncClient` and `SharedCache` are loaded on
+first use.
 """
 
 import importlib
@@ -16,6 +17,7 @@ from vecroute.errors import VecrouteError
 
 if TYPE_CHECKING:
     from vecroute._async_client import AsyncClient
+    from vecroute._shared_cache import SharedCache
 
 __all__ = [
     "AsyncClient",
@@ -25,6 +27,7 @@ __all__ = [
     "Plan",
     "PredictReply",
     "RoutingDecision",
+    "SharedCache",
     "Status",
     "VecrouteError",
     "__version__",
@@ -33,7 +36,12 @@ __all__ = [
 ]
 
 # Two live in packages above this one and need numpy, ONNX Runtime and the tracer; asyncio takes 30 ms to load.
-_LAZY = {"AsyncClient": "vecroute._async_client", "HybridRouter": "models", "FourTierConverter": "converter"}
+_LAZY = {
+    "AsyncClient": "vecroute._async_client",
+    "SharedCache": "vecroute._shared_cache",
+    "HybridRouter": "models",
+    "FourTierConverter": "converter",
+}
 
 
 def __getattr__(name: str) -> Any:

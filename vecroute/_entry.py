@@ -1,5 +1,6 @@
 """A prediction as the bytes of one slot and back; every number keeps its place, nothing is parsed but numbers."""
 
+import hashlib
 import struct
 import zlib
 from functools import lru_cache
@@ -22,6 +23,7 @@ from vecroute._layout import (
     BASE_OFFSET,
     CRC_OFFSET,
     ESTIMATES_OFFSET,
+    HASH_BYTES,
     KIND_PREDICTION,
     LANES,
     LATE,
@@ -71,6 +73,12 @@ def unpack_plan(packed: bytes) -> Plan:
         length_threshold=length_threshold, max_iterations=max_iterations, splice_threshold=splice_threshold,
         path_precision=path_precision,
     )  # fmt: skip
+
+
+def plan_key(image_hash: bytes, method: Method, plan: Plan) -> bytes:
+    """Return the key of what is predicted of one plan on an image; kind `KIND_PLAN` goes with it."""
+    named = image_hash + method.encode() + pack_plan(plan)
+    return hashlib.blake2b(named, digest_size=HASH_BYTES).digest()
 
 
 def pack_entry(

@@ -39,6 +39,11 @@ def default_socket() -> Path:
     return _private(Path(f"/tmp/vecroute-{user}"), user) / INTERFACE  # noqa: S108 - checked: ours alone, mode 0700
 
 
+def cache_path(socket: Path) -> Path:
+    """Return where the daemon that listens on a socket keeps the shared cache: beside it."""
+    return socket.with_name(socket.name + ".cache")
+
+
 def _private(directory: Path, user: int) -> Path:
     """Return a directory under /tmp if nobody else can have put it there; absent is fine."""
     try:

@@ -18,6 +18,7 @@ NAMES = [
     "Plan",
     "PredictReply",
     "RoutingDecision",
+    "SharedCache",
     "Status",
     "VecrouteError",
     "__version__",
@@ -35,6 +36,8 @@ print(*sorted(added - sys.stdlib_module_names))
 print("asyncio" in sys.modules)
 vecroute.AsyncClient
 print("asyncio" in sys.modules)
+vecroute.SharedCache
+print(*sorted({name.partition(".")[0] for name in set(sys.modules) - before} - sys.stdlib_module_names))
 """
 
 
@@ -45,8 +48,9 @@ def test_all_is_these_names() -> None:
 
 def test_importing_loads_msgspec_and_the_standard_library_and_asyncio_only_when_asked() -> None:
     done = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, check=True)
-    packages, before, after = done.stdout.splitlines()
+    packages, before, after, with_cache = done.stdout.splitlines()
     assert set(packages.split()) <= ALLOWED
+    assert set(with_cache.split()) <= ALLOWED
     assert (before, after) == ("False", "True")
 
 
