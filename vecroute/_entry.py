@@ -3,8 +3,8 @@
 import hashlib
 import struct
 import zlib
-from functools import lru_cache
-from typing import Final, get_args
+from collections.abc import Iterator, Mapping
+from typing import Final, cast, get_args
 
 from router import (
     GRID_BUDGETS,
@@ -13,7 +13,6 @@ from router import (
     METHODS,
     Candidate,
     ExportInfo,
-    Lane,
     Method,
     Plan,
     Prediction,
@@ -24,6 +23,7 @@ from vecroute._layout import (
     CRC_OFFSET,
     ESTIMATES_OFFSET,
     HASH_BYTES,
+    KIND_OFFSET,
     KIND_PREDICTION,
     LANES,
     LATE,
@@ -44,6 +44,10 @@ _COLORMODES: Final = ("color", "binary")
 # corner_threshold, max_iterations, splice_threshold, path_precision; palette; length_threshold.
 _PLAN: Final = struct.Struct("<13BxHd")
 PLAN_BYTES: Final = _PLAN.size
+MOST_PLANS: Final = 4096  # remembered; about a megabyte
+_SUMMARY: Final = struct.Struct("<4Bf")  # the rest of the head: kind, lane, candidates, base methods; seconds
+_NUMBERS: Final = struct.Struct("<6f")  # of one candidate
+_PACKED_PLAN: Final = struct.Struct(f"{PLAN_BYTES}s")
 _ESTIMATES: Final = tuple(struct.Struct(f"<{6 * count}f") for count in range(MAX_CANDIDATES + 1))
 _BASE: Final = struct.Struct(f"<{CELLS * ROW}f")
 
@@ -58,8 +62,6 @@ def pack_plan(plan: Plan) -> bytes:
     )  # fmt: skip
 
 
-# Images share plans: the preset is one, formulas and trees give few. Building one anew takes twenty times as long.
-@lru_cache(maxsize=4096)
 def unpack_plan(packed: bytes) -> Plan:
     """Return the plan that 24 bytes hold."""
     (
@@ -109,40 +111,80 @@ def pack_entry(
 
 
 def unpack_entry(slot: bytes, export: ExportInfo | None, reason: str) -> Prediction:
-    """Return the prediction that a slot's checked copy holds; export and reason come from the context block."""
-    lane, count, known = slot[41], slot[42], slot[43]
-    numbers = _ESTIMATES[count].unpack_from(slot, ESTIMATES_OFFSET)
-    at = PLANS_OFFSET
-    candidates = []
-    for index in range(count):
-        quality, error, seconds, seconds_high, size, size_high = numbers[6 * index : 6 * index + 6]
-        candidates.append(
-            Candidate(
-                method=METHODS[slot[METHODS_OFFSET + index]],
-                plan=unpack_plan(slot[at : at + PLAN_BYTES]),
-                quality=quality,
-                quality_error=error,
-                seconds=seconds,
-                seconds_high=seconds_high,
-                svg_bytes=size,
-                svg_bytes_high=size_high,
-            )
+    """Return the prediction that a slot's checked copy holds; export and reason come from the context block.
+
+    Raises:
+        ValueError: whole, but not what this version writes: a plan out of bounds (InvalidPlan), too many candidates.
+        IndexError: likewise a name that does not exist.
+    """
+    _, lane, count, known, seconds = _SUMMARY.unpack_from(slot, KIND_OFFSET)
+    if count > MAX_CANDIDATES:
+        raise ValueError(f"{count} candidates are more than {MAX_CANDIDATES}")
+    rows = zip(
+        slot[METHODS_OFFSET : METHODS_OFFSET + count],
+        _PACKED_PLAN.iter_unpack(slot[PLANS_OFFSET : PLANS_OFFSET + count * _PACKED_PLAN.size]),
+        _NUMBERS.iter_unpack(slot[ESTIMATES_OFFSET : ESTIMATES_OFFSET + count * _NUMBERS.size]),
+        strict=True,
+    )
+    candidates = [
+        Candidate(
+            method=METHODS[method],
+            plan=_PLANS[plan],
+            quality=quality,
+            quality_error=error,
+            seconds=seconds_,
+            seconds_high=high,
+            svg_bytes=bytes_,
+            svg_bytes_high=bytes_high,
         )
-        at += PLAN_BYTES
-    base: dict[Method, tuple[float, ...]] = {}
-    if known:
-        table = _BASE.unpack_from(slot, BASE_OFFSET)
-        base = {method: table[row::ROW] for row, method in enumerate(METHODS) if known >> row & 1}
-    name: Lane = LANES[lane & ~LATE]
+        for method, (plan,), (quality, error, seconds_, high, bytes_, bytes_high) in rows
+    ]
     return Prediction(
         candidates=tuple(candidates),
-        base=base,
-        lane=name,
-        late=bool(lane & LATE),
-        prediction_seconds=SLOT_HEAD.unpack_from(slot)[-1],
+        base=cast(dict[Method, tuple[float, ...]], BaseTable(slot, known)) if known else {},
+        lane=LANES[lane & ~LATE],
+        late=lane >= LATE,
+        prediction_seconds=seconds,
         export=export,
         fallback_reason=reason,
     )
+
+
+class BaseTable(Mapping[Method, tuple[float, ...]]):
+    """The forest's table in a slot's copy, unpacked when it is asked for: most decisions never are."""
+
+    __slots__ = ("_known", "_slot")
+
+    def __init__(self, slot: bytes, known: int) -> None:
+        self._slot, self._known = slot, known
+
+    def __getitem__(self, method: Method) -> tuple[float, ...]:
+        row = METHODS.index(method) if method in METHODS else ROW
+        if not self._known >> row & 1:
+            raise KeyError(method)
+        return _BASE.unpack_from(self._slot, BASE_OFFSET)[row::ROW]
+
+    def __iter__(self) -> Iterator[Method]:
+        return (method for row, method in enumerate(METHODS) if self._known >> row & 1)
+
+    def __len__(self) -> int:
+        return self._known.bit_count()
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
+class _Plans(dict[bytes, Plan]):
+    """Plans by their bytes: images share them, and building one anew takes twenty times as long as finding it."""
+
+    def __missing__(self, packed: bytes) -> Plan:
+        if len(self) >= MOST_PLANS:
+            self.clear()
+        plan = self[packed] = unpack_plan(packed)
+        return plan
+
+
+_PLANS: Final = _Plans()
 
 
 def _numbers(candidate: Candidate) -> tuple[float, ...]:

@@ -23,7 +23,7 @@ from vecroute._layout import (
     WAYS,
     WORD,
 )
-from vecroute._placement import set_of, tag_of
+from vecroute._placement import place_of, ways_of
 from vecroute._segment import Segment
 
 # A copy is torn while the writer reuses its slot: rare. Four in a row mean a writer that died there, or a bad file.
@@ -53,40 +53,52 @@ class View:
         self.context, self.hints = context, hints
 
     def find(self, key: bytes, kind: int, now: int) -> bytes | None:
-        """Return the checked copy of a key's slot, or None: absent, of another fingerprint, expired or damaged."""
-        number = set_of(key, self.seed, self.sets)
-        tag = tag_of(key)
-        for _ in range(MOST_TRIES):
-            slot = self._copy(key, number, tag)
-            if slot is not _TORN:
-                break
-        else:
-            return None
-        if slot is None or slot[KIND_OFFSET] != kind or _EXPIRY.unpack_from(slot, _EXPIRY_OFFSET)[0] <= now:
-            return None
-        return slot
+        """Return the checked copy of a key's slot, or None: absent, of another fingerprint, expired or damaged.
 
-    def _copy(self, key: bytes, number: int, tag: bytes) -> bytes | None:
-        """Return the copy of the slot that holds a key, None if no slot does, `_TORN` if that cannot be known yet."""
+        Raises:
+            struct.error: the key has not 16 bytes.
+        """
+        number, tag = place_of(key, self.seed, self.sets)
         start = TAGS_OFFSET + number * LINE
         at = self.map.find(tag, start, start + LINE)
-        torn = None
-        while at >= 0:
-            way, unaligned = divmod(at - start, WORD)
-            if not unaligned:
-                offset = self.slots_offset + (number * WAYS + way) * SLOT_BYTES
-                slot = self.map[offset : offset + SLOT_BYTES]
+        if at < 0:
+            return None
+        # Nearly always the first hit is it, so its way is written out; `_search` goes by all rules.
+        way, unaligned = divmod(at - start, WORD)
+        slot = self._copy(number * WAYS + way)
+        if unaligned or zlib.crc32(slot) != RESIDUE or not self._is_wanted(slot, key, kind, now):
+            return self._search(key, kind, now, number, tag)
+        if self.hints is not None:
+            self.hints.touch(number * WAYS + way)
+        return slot
+
+    def _search(self, key: bytes, kind: int, now: int, number: int, tag: bytes) -> bytes | None:
+        """Return what `find` does, from every way with the tag; torn copies are taken again with their tag line."""
+        start = TAGS_OFFSET + number * LINE
+        for _ in range(MOST_TRIES):
+            torn = False
+            for way in ways_of(self.map[start : start + LINE], tag):
+                slot = self._copy(number * WAYS + way)
                 if zlib.crc32(slot) != RESIDUE:
-                    torn = _TORN
-                elif slot.startswith(self.fingerprint + key, _IDENTITY_OFFSET):
+                    torn = True
+                elif self._is_wanted(slot, key, kind, now):
                     if self.hints is not None:
                         self.hints.touch(number * WAYS + way)
                     return slot
-            at = self.map.find(tag, at + 1, start + LINE)
-        return torn
+            if not torn:
+                break
+        return None
 
+    def _copy(self, number: int) -> bytes:
+        offset = self.slots_offset + number * SLOT_BYTES
+        return self.map[offset : offset + SLOT_BYTES]
 
-_TORN: Final = b""
+    def _is_wanted(self, slot: bytes, key: bytes, kind: int, now: int) -> bool:
+        return (
+            slot.startswith(self.fingerprint + key, _IDENTITY_OFFSET)
+            and slot[KIND_OFFSET] == kind
+            and _EXPIRY.unpack_from(slot, _EXPIRY_OFFSET)[0] > now
+        )
 
 
 def look(segment: Segment, now: int, hints: Hints | None) -> View | None:

@@ -23,6 +23,7 @@ from vecroute._lookup import HOT, View, is_kept, look
 from vecroute._paths import cache_path, default_socket
 from vecroute._segment import Segment, open_segment
 from vecroute._statistics import CacheStatistics, statistics_of
+from vecroute._wire import PredictReply, candidate_to_wire
 
 # Opening takes some system calls: that often at most, however often a superseded or forsaken file is asked.
 REOPEN_NS: Final = 1_000_000_000
@@ -72,10 +73,7 @@ class SharedCache:
             InvalidValue: the hash has not 16 bytes.
         """
         found = self._find(hash, KIND_PREDICTION)
-        if found is None:
-            return None
-        view, slot = found
-        return unpack_entry(slot, view.context.export, view.context.reason)
+        return None if found is None else _read(*found)
 
     def get_plan(self, hash: bytes, method: Method, plan: Plan) -> Candidate | None:  # noqa: A002 - as above
         """Return what is predicted of one plan on an image, as `Predict` computed it, or None.
@@ -83,12 +81,17 @@ class SharedCache:
         Raises:
             InvalidValue: the hash has not 16 bytes.
         """
-        _check(hash)
-        found = self._find(plan_key(hash, method, plan), KIND_PLAN)
-        if found is None:
-            return None
-        candidates = unpack_entry(found[1], None, "").candidates
-        return candidates[0] if candidates else None
+        found = self._find_plan(hash, method, plan)
+        return None if found is None else found.candidates[0]
+
+    def predict(self, hash: bytes, method: Method, plan: Plan) -> PredictReply | None:  # noqa: A002 - as above
+        """Return the same as the daemon's answer, with the lane and export that made it, or None.
+
+        Raises:
+            InvalidValue: the hash has not 16 bytes.
+        """
+        found = self._find_plan(hash, method, plan)
+        return None if found is None else candidate_to_wire(found.candidates[0], found.lane, found.export)
 
     def decide(self, hash: bytes, constraints: Constraints = _EVERYTHING) -> RoutingDecision | None:  # noqa: A002
         """Return the decision that the daemon would take on an image now, or None.
@@ -97,18 +100,14 @@ class SharedCache:
             InvalidValue: the hash has not 16 bytes, or the one method allowed offers no plan.
         """
         found = self._find(hash, KIND_PREDICTION)
-        if found is None:
+        if found is None or (prediction := _read(*found)) is None:
             return None
-        view, slot = found
-        context, floats = view.context, view.segment.floats
-        prediction = unpack_entry(slot, context.export, context.reason)
-        if not prediction.candidates:
-            return None
+        view, floats = found[0], found[0].segment.floats
         host = Host(
             system_load=floats[SYSTEM_LOAD], resource_availability=floats[AVAILABILITY], now=time.time()
         )  # fmt: skip
         try:
-            decision = decide(prediction, constraints, host, context.policy)
+            decision = decide(prediction, constraints, host, view.context.policy)
         except RouterError as exc:
             raise errors.from_router(exc) from exc
         return msgspec.structs.replace(decision, cache="local")
@@ -159,6 +158,15 @@ class SharedCache:
     def __repr__(self) -> str:
         state = "closed" if self._segment is None else f"hits={self._hits} misses={self._misses}"
         return f"<SharedCache {os.fspath(self._path)!r} {state}>"
+
+    def _find_plan(self, hash: bytes, method: Method, plan: Plan) -> Prediction | None:  # noqa: A002 - as above
+        _check(hash)
+        found = self._find(plan_key(hash, method, plan), KIND_PLAN)
+        if found is None:
+            return None
+        view, slot = found
+        prediction = unpack_entry(slot, view.context.export, view.context.reason)
+        return prediction if prediction.candidates else None
 
     def _find(self, key: bytes, kind: int) -> tuple[View, bytes] | None:
         """Return the checked copy of a slot with the view it was found in."""
@@ -216,6 +224,16 @@ class CacheClosed(errors.VecrouteError):
 
     def __init__(self) -> None:
         super().__init__("the shared cache is closed; open it again")
+
+
+def _read(view: View, slot: bytes) -> Prediction | None:
+    """Return what a checked copy says; None if it is whole but no entry that this version can use."""
+    context = view.context
+    try:
+        prediction = unpack_entry(slot, context.export, context.reason)
+    except (ValueError, IndexError):
+        return None
+    return prediction if prediction.candidates else None
 
 
 def _check(key: bytes) -> None:
