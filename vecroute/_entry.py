@@ -29,6 +29,7 @@ from vecroute._layout import (
     LATE,
     METHODS_OFFSET,
     PLANS_OFFSET,
+    SEQUENCE,
     SLOT_HEAD,
 )
 
@@ -83,10 +84,10 @@ def plan_key(image_hash: bytes, method: Method, plan: Plan) -> bytes:
     return hashlib.blake2b(named, digest_size=HASH_BYTES).digest()
 
 
-def pack_entry(
-    prediction: Prediction, key: bytes, *, fingerprint: int, sequence: int, expiry: int, kind: int = KIND_PREDICTION
+def pack_body(
+    prediction: Prediction, key: bytes, *, fingerprint: int, expiry: int, kind: int = KIND_PREDICTION
 ) -> bytes:
-    """Return the slot's bytes, with `sequence` (even) in front and the CRC at the end.
+    """Return a slot's bytes between its sequence word and its CRC.
 
     The export and the reason of a fallback are not in them: those belong to the fingerprint, in a context block.
     Numbers become float32, which the models' answers are already.
@@ -97,7 +98,7 @@ def pack_entry(
     lane = LANES.index(prediction.lane) | (LATE if prediction.late else 0)
     # Private bytes, not the mapped slot: pack_into clears its target first, which a reader must never see.
     SLOT_HEAD.pack_into(
-        slot, 0, sequence, fingerprint, key, expiry, kind, lane, len(candidates), known, prediction.prediction_seconds
+        slot, 0, 0, fingerprint, key, expiry, kind, lane, len(candidates), known, prediction.prediction_seconds
     )
     slot[METHODS_OFFSET : METHODS_OFFSET + len(candidates)] = bytes(METHODS.index(c.method) for c in candidates)
     numbers = [n for c in candidates for n in _numbers(c)]
@@ -107,7 +108,20 @@ def pack_entry(
     nothing = (0.0,) * CELLS
     rows = zip(*(prediction.base.get(method, nothing) for method in METHODS), strict=True)
     _BASE.pack_into(slot, BASE_OFFSET, *(value for row in rows for value in row))
-    return bytes(slot) + zlib.crc32(slot).to_bytes(4, "little")
+    return bytes(slot[SEQUENCE.size :])
+
+
+def seal(body: bytes, sequence: int) -> bytes:
+    """Return the whole slot: the body with `sequence` (even) in front and the CRC of both behind."""
+    slot = SEQUENCE.pack(sequence) + body
+    return slot + zlib.crc32(slot).to_bytes(4, "little")
+
+
+def pack_entry(
+    prediction: Prediction, key: bytes, *, fingerprint: int, sequence: int, expiry: int, kind: int = KIND_PREDICTION
+) -> bytes:
+    """Return the whole slot of a prediction: `pack_body`, sealed."""
+    return seal(pack_body(prediction, key, fingerprint=fingerprint, expiry=expiry, kind=kind), sequence)
 
 
 def unpack_entry(slot: bytes, export: ExportInfo | None, reason: str) -> Prediction:
