@@ -27,3 +27,18 @@ class SocketUnusable(DaemonError):
 
 class ModelsUnusable(DaemonError):
     """No export in the models directory can serve."""
+
+
+class CacheUnusable(DaemonError):
+    """The shared cache's file cannot be made or opened; the daemon can serve without it."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"no shared cache at {path}: {reason}; give it fewer entries or make room, then restart")
+        self.path, self.reason = path, reason
+
+
+class CacheTaken(CacheUnusable):
+    """Another live process writes the shared cache."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "another daemon writes it")
