@@ -6,6 +6,7 @@ import os
 import stat
 
 from router.errors import ImageTooLarge
+from vecroute._descriptors import is_memory
 from vecroute.errors import InvalidImage
 
 # Up to here an image is read and hashed on the loop (about 0.3 ms); a larger one goes to a thread.
@@ -69,7 +70,7 @@ def read_nowait(descriptor: Descriptor, size: int) -> bytes | None:
         return None
     buffer = bytearray(size + 1)
     try:
-        count = os.preadv(descriptor.fileno(), [buffer], 0, 0 if _is_memory(descriptor) else os.RWF_NOWAIT)
+        count = os.preadv(descriptor.fileno(), [buffer], 0, 0 if is_memory(descriptor.fileno()) else os.RWF_NOWAIT)
     except OSError as error:
         if error.errno in _WOULD_BLOCK:
             return None
@@ -98,12 +99,3 @@ def read(descriptor: Descriptor, max_bytes: int) -> bytes:
 
 def _unreadable(reason: str) -> InvalidImage:
     return InvalidImage(f"the descriptor gives no image ({reason}); open the image file for reading and pass that")
-
-
-def _is_memory(descriptor: Descriptor) -> bool:
-    """Tell whether the file is a memfd or lies on tmpfs, whose reads never wait: only those can have seals."""
-    try:
-        fcntl.fcntl(descriptor.fileno(), fcntl.F_GET_SEALS)
-    except OSError:
-        return False
-    return True

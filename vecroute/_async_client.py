@@ -10,6 +10,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from vecroute import _calls
 from vecroute._calls import PreparedCall, method_for
 from vecroute._client import DEFAULT_TIMEOUT
+from vecroute._local import LocalCache
 from vecroute._paths import default_socket
 from vecroute._session import BACKLOG_PAUSE, MOST_IDLE, Exchange, Pool, Steps, Wait
 from vecroute.errors import TimeoutExceeded
@@ -35,8 +36,10 @@ class AsyncClient:
         socket: str | os.PathLike[str] | None = None,
         timeout: float | None = DEFAULT_TIMEOUT,
         connections: int = MOST_IDLE,
+        shared_cache: bool = True,
     ) -> None:
         self._pool = Pool(Path(socket) if socket is not None else default_socket())
+        self._local = LocalCache(self._pool.path, wanted=shared_cache, in_loop=True)
         self._timeout = timeout
         self._slots = asyncio.Semaphore(connections)
 
@@ -45,10 +48,12 @@ class AsyncClient:
     report = _method(_calls.report_call)
     status = _method(_calls.status_call)
     reload = _method(_calls.reload_call)
+    flush_cache = _method(_calls.flush_cache_call)
 
     async def close(self) -> None:
         """Close all idle connections; calls after it raise ClientClosed."""
         self._pool.close()
+        self._local.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -62,6 +67,9 @@ class AsyncClient:
         return f"<AsyncClient {self._pool!r}>"
 
     async def _run(self, call: PreparedCall[T]) -> T:
+        known = self._local.answer_nowait(call)
+        if known is not None:
+            return known
         exchange = Exchange(self._pool, call)
         try:
             async with asyncio.timeout(self._timeout), self._slots:

@@ -4,7 +4,7 @@ import hashlib
 import inspect
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import msgspec
 
@@ -16,6 +16,7 @@ from vecroute._varlink import Reply, TypedReply, body, decode_reply, encode_call
 from vecroute._wire import (
     HASH_BYTES,
     Empty,
+    FlushReply,
     PredictReply,
     PredictRequest,
     ReloadReply,
@@ -34,6 +35,9 @@ from vecroute._wire import (
     request_method,
 )
 
+if TYPE_CHECKING:
+    from vecroute._shared_cache import SharedCache
+
 T = TypeVar("T")
 C = TypeVar("C")
 R = TypeVar("R", bound=msgspec.Struct)
@@ -47,12 +51,15 @@ class PreparedCall(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
 
     `read` returns the call's value, or the error that the daemon answered with; what is no reply it raises.
     `repeatable`: doing it twice is as good as once, so it may be sent again when nobody knows whether it was done.
+    `lookup` finds the same value in the shared cache, under the image's hash, which is `key` if that alone was given.
     """
 
     message: bytes
     read: Callable[[bytes], T | errors.VecrouteError]
     image: Image | None = None
     repeatable: bool = True
+    lookup: "Callable[[SharedCache, bytes], T | None] | None" = None
+    key: bytes | None = None
 
 
 def image_hash(data: bytes) -> bytes:
@@ -86,10 +93,11 @@ def route_call(
         TimeoutExceeded: no answer in time.
     """
     preferred, avoided = tuple(preferred), tuple(avoided)
-    make_constraints(quality_target, time_budget, svg_budget, preferred, avoided, policy, method)
+    wanted = make_constraints(quality_target, time_budget, svg_budget, preferred, avoided, policy, method)
+    key = None if hash is None else _bytes(hash)
     request = RouteRequest(
         file_descriptor=None if image is None else 0,
-        hash=None if hash is None else _hex(hash),
+        hash=None if key is None else key.hex(),
         features=None if features is None else _measured(features),
         quality_target=_real(quality_target),
         time_budget=_real(time_budget),
@@ -100,7 +108,13 @@ def route_call(
         method=method,
     )
     check_image_given(request)
-    return PreparedCall(message=_message("Route", request), read=_read_route, image=image)
+    return PreparedCall(
+        message=_message("Route", request),
+        read=_read_route,
+        image=image,
+        lookup=None if features is not None else lambda cache, found: cache.decide(found, wanted),
+        key=key,
+    )
 
 
 def predict_call(
@@ -120,15 +134,23 @@ def predict_call(
         DaemonUnavailable: nobody answers.
         TimeoutExceeded: no answer in time.
     """
+    known = request_method(method)
+    key = None if hash is None else _bytes(hash)
     request = PredictRequest(
-        method=request_method(method),
+        method=known,
         plan=plan_to_wire(plan),
         file_descriptor=None if image is None else 0,
-        hash=None if hash is None else _hex(hash),
+        hash=None if key is None else key.hex(),
         features=None if features is None else _measured(features),
     )
     check_image_given(request)
-    return PreparedCall(message=_message("Predict", request), read=_read_predict, image=image)
+    return PreparedCall(
+        message=_message("Predict", request),
+        read=_read_predict,
+        image=image,
+        lookup=None if features is not None else lambda cache, found: cache.predict(found, known, plan),
+        key=key,
+    )
 
 
 def report_call(
@@ -153,7 +175,7 @@ def report_call(
         quality=float(quality),
         seconds=float(seconds),
         svg_bytes=operator.index(svg_bytes),
-        hash=None if hash is None else _hex(hash),
+        hash=None if hash is None else _bytes(hash).hex(),
         plan=None if plan is None else plan_to_wire(plan),
         predicted_quality=_real(predicted_quality),
     )
@@ -182,16 +204,27 @@ def reload_call() -> PreparedCall[ExportInfo | None]:
     return PreparedCall(message=_RELOAD, read=_read_reload, repeatable=False)
 
 
+def flush_cache_call() -> PreparedCall[int]:
+    """Have the daemon forget all predictions and return how many there were.
+
+    Raises:
+        DaemonUnavailable: nobody answers.
+        TimeoutExceeded: no answer in time.
+    """
+    return PreparedCall(message=_FLUSH, read=_read_flush, repeatable=False)
+
+
 def _message(method: str, request: msgspec.Struct | None = None) -> bytes:
     return encode_call(f"{INTERFACE}.{method}", request)
 
 
 _STATUS: Final = _message("Status")
 _RELOAD: Final = _message("Reload")
+_FLUSH: Final = _message("FlushCache")
 
 
-def _hex(given: Hash) -> str:
-    return request_hash(given if isinstance(given, str) else given.hex()).hex()
+def _bytes(given: Hash) -> bytes:
+    return request_hash(given if isinstance(given, str) else given.hex())
 
 
 def _real(value: float | None) -> float | None:
@@ -227,6 +260,7 @@ _read_predict: Final = _reader(PredictReply, lambda reply: reply)
 _read_nothing: Final = _reader(Empty, lambda _: None)
 _read_status: Final = _reader(StatusReply, lambda reply: reply.status)
 _read_reload: Final = _reader(ReloadReply, lambda reply: reply.export)
+_read_flush: Final = _reader(FlushReply, lambda reply: reply.entries)
 
 
 class _ErrorParameters(msgspec.Struct, frozen=True, kw_only=True):

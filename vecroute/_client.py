@@ -9,6 +9,7 @@ from typing import Concatenate, Final, ParamSpec, Self, TypeVar
 
 from vecroute import _calls
 from vecroute._calls import PreparedCall, method_for
+from vecroute._local import LocalCache
 from vecroute._paths import default_socket
 from vecroute._session import BACKLOG_PAUSE, Exchange, Pool, Steps
 from vecroute.errors import TimeoutExceeded
@@ -33,21 +34,31 @@ class Client:
     """A connection to the daemon for plain code. Threads may share one: each call uses a connection of its own.
 
     `socket`: the daemon's socket (see `default_socket`). `timeout`: seconds that one call may take; None: no limit.
+    `shared_cache`: whether `route` and `predict` answer from the daemon's shared memory what is known there
+    (`VECROUTE_SHARED_CACHE=0` says no for all clients).
     """
 
-    def __init__(self, socket: str | os.PathLike[str] | None = None, timeout: float | None = DEFAULT_TIMEOUT) -> None:
+    def __init__(
+        self,
+        socket: str | os.PathLike[str] | None = None,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        shared_cache: bool = True,
+    ) -> None:
         self._pool = Pool(Path(socket) if socket is not None else default_socket())
         self._timeout = timeout
+        self._local = LocalCache(self._pool.path, wanted=shared_cache)
 
     route = _method(_calls.route_call)
     predict = _method(_calls.predict_call)
     report = _method(_calls.report_call)
     status = _method(_calls.status_call)
     reload = _method(_calls.reload_call)
+    flush_cache = _method(_calls.flush_cache_call)
 
     def close(self) -> None:
         """Close all connections; calls after it raise ClientClosed."""
         self._pool.close()
+        self._local.close()
 
     def __enter__(self) -> Self:
         return self
@@ -61,6 +72,9 @@ class Client:
         return f"<Client {self._pool!r}>"
 
     def _run(self, call: PreparedCall[T]) -> T:
+        known = self._local.answer_nowait(call)
+        if known is not None:
+            return known
         exchange = Exchange(self._pool, call)
         _drive(exchange.steps(), self._timeout)
         return exchange.value()

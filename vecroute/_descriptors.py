@@ -1,6 +1,7 @@
 """Images as file descriptors, and descriptors through a Unix stream socket, with the first byte of their message."""
 
 import array
+import fcntl
 import os
 import stat
 from collections.abc import Sequence
@@ -58,3 +59,33 @@ def _regular_file(path: str | os.PathLike[str]) -> int:
         os.close(descriptor)
         raise InvalidImage(f"{os.fspath(path)} is no regular file; give an image file or its bytes")
     return descriptor
+
+
+def read_small(path: str | os.PathLike[str], most: int, *, wait: bool = True) -> bytes | None:
+    """Return a file's bytes if there are not more than `most`; without `wait`, only if they are in memory already.
+
+    Raises:
+        InvalidImage: the path cannot be opened or is no regular file.
+    """
+    descriptor = _regular_file(path)
+    try:
+        size = os.fstat(descriptor).st_size
+        if size > most:
+            return None
+        buffer = bytearray(size + 1)
+        count = os.preadv(descriptor, [buffer], 0, 0 if wait or is_memory(descriptor) else os.RWF_NOWAIT)
+    except OSError:
+        return None  # the daemon, which gets the descriptor, says what is wrong with it
+    finally:
+        os.close(descriptor)
+    # Fewer bytes: a part was not in memory, or the file has shrunk since. One more: it has grown.
+    return bytes(memoryview(buffer)[:count]) if count == size else None
+
+
+def is_memory(descriptor: int) -> bool:
+    """Tell whether a file is a memfd or lies on tmpfs, whose reads never wait: only those can have seals."""
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_GET_SEALS)
+    except OSError:
+        return False
+    return True

@@ -25,8 +25,8 @@ class Caller(Protocol):
 class PlainCaller:
     """The synchronous client."""
 
-    def __init__(self, path: Path, timeout: float | None) -> None:
-        self.client: Any = Client(path, timeout)
+    def __init__(self, path: Path, timeout: float | None, **options: Any) -> None:
+        self.client: Any = Client(path, timeout, **options)
 
     def __call__(self, method: str, /, *args: Any, **kwargs: Any) -> Any:
         return getattr(self.client, method)(*args, **kwargs)
@@ -40,8 +40,8 @@ class LoopCaller:
 
     new_loop: Callable[[], asyncio.AbstractEventLoop] = staticmethod(asyncio.new_event_loop)
 
-    def __init__(self, path: Path, timeout: float | None) -> None:
-        self.client: Any = AsyncClient(path, timeout)
+    def __init__(self, path: Path, timeout: float | None, **options: Any) -> None:
+        self.client: Any = AsyncClient(path, timeout, **options)
         self._runner = asyncio.Runner(loop_factory=self.new_loop)
 
     def __call__(self, method: str, /, *args: Any, **kwargs: Any) -> Any:
@@ -85,8 +85,8 @@ def connect(request: pytest.FixtureRequest, socket_path: Path) -> Iterator[Calla
     """Return a function that makes a client; every test that asks for it runs once with each client."""
     made: list[PlainCaller | LoopCaller] = []
 
-    def begin(timeout: float | None = 5.0) -> Caller:
-        made.append(request.param(socket_path, timeout))
+    def begin(timeout: float | None = 5.0, **options: Any) -> Caller:
+        made.append(request.param(socket_path, timeout, **options))
         return made[-1]
 
     yield begin

@@ -15,6 +15,8 @@ from vecroute._interface import INTERFACE
 from vecroute._varlink import Call, ServerCodec, decode_parameters, encode_error, encode_reply
 from vecroute._wire import (
     METHOD_TYPES,
+    CacheReply,
+    FlushReply,
     PredictReply,
     ReloadReply,
     RouteReply,
@@ -30,6 +32,8 @@ REPLIES: dict[str, object] = {
     "Report": None,
     "Status": StatusReply(status=STATUS),
     "Reload": ReloadReply(export=EXPORT),
+    "Cache": CacheReply(path="/run/router.cache", entries=64),  # it gives no hints
+    "FlushCache": FlushReply(entries=3),
 }
 
 

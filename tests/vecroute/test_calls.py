@@ -51,6 +51,7 @@ def test_reports_and_reloads_are_not_repeated() -> None:
     assert _calls.route_call(b"x").repeatable
     assert _calls.status_call().repeatable
     assert not _calls.reload_call().repeatable
+    assert not _calls.flush_cache_call().repeatable
     assert not _calls.report_call(method="ppo", quality=1, seconds=1, svg_bytes=1).repeatable
 
 

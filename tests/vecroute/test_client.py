@@ -116,6 +116,12 @@ def test_status_and_reload(start: StartDaemon, connect: Connect) -> None:
     assert call("reload") == EXPORT
 
 
+def test_flush_cache(start: StartDaemon, connect: Connect) -> None:
+    daemon = start()
+    assert connect()("flush_cache") == 3
+    assert [name for name, _, _ in daemon.calls] == ["FlushCache"]
+
+
 def test_calls_share_one_connection(start: StartDaemon, connect: Connect) -> None:
     daemon = start()
     call = connect()
