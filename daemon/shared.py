@@ -15,10 +15,10 @@ from daemon.segment import Stores, WriterSegment, create, install, lock, open_ex
 from daemon.slots import Slots
 from daemon.tally import Tally
 from daemon.words import Words
-from router import Candidate, ExportInfo, Host, Lane, Method, Plan, Policy, Prediction
+from router import Host, Lane, Method, Plan, Prediction
 from vecroute._boot import boot_id, boot_time
 from vecroute._context import ContextTooLarge, SharedContext, block_of, pack_context, unpack_context
-from vecroute._entry import plan_key, unpack_entry
+from vecroute._entry import pack_body, plan_key, unpack_entry
 from vecroute._layout import (
     ALIVE,
     AVAILABILITY,
@@ -40,7 +40,6 @@ from vecroute._layout import (
     Geometry,
     geometry_for,
 )
-from vecroute._pack import pack_body
 
 _NS: Final = 1_000_000_000
 _HOT: Final = (FINGERPRINT, CONTEXT, HEARTBEAT, SYSTEM_LOAD, AVAILABILITY, LANE, EPOCH)
@@ -115,43 +114,35 @@ class SharedCacheWriter:
         """How many images have room."""
         return self.geometry.entries
 
-    def use(self, *, export: ExportInfo | None, policy: Policy, reason: str = "", lane: Lane = "base") -> None:
+    def use(self, context: SharedContext, lane: Lane) -> None:
         """Make valid what this export said with this lane, and nothing else; an earlier export's entries come back.
 
         Raises:
             ContextTooLarge: readers could not be told about the export; nothing is valid now.
         """
-        context, before = SharedContext(export=export, policy=policy, reason=reason), self.fingerprint
-        if fingerprint_of(export, lane, self._epoch) == before and context == self._context:
+        before = self.fingerprint
+        if fingerprint_of(context.export, lane, self._epoch) == before and context == self._context:
             return
         self._swap(context, lane, self._epoch)
         if before not in (0, self.fingerprint):
             self._tally.add("swapped")
 
-    def publish(self, key: bytes, prediction: Prediction) -> None:
-        """Let every process read a prediction.
-
-        One that `use` did not announce is passed over: of an export that a swap has taken out of service while the
-        model still ran, or of base routing for want of time.
-        """
-        context, export = self._context, prediction.export
-        digests = (export.digest if export else None, context.export.digest if context.export else None)
-        if digests[0] == digests[1] and (prediction.lane, prediction.fallback_reason) == (self._lane, context.reason):
-            self._put(key, prediction, KIND_PREDICTION)
+    def publish(self, key: bytes, prediction: Prediction) -> bool:
+        """Let every process read a prediction; tell whether it is one of the export and lane that serve."""
+        return self._put(key, prediction, KIND_PREDICTION)
 
     def get(self, key: bytes) -> Prediction | None:
         """Return what the export that serves said of an image, and mark its use."""
         return self._get(key, KIND_PREDICTION)
 
-    def publish_plan(self, key: bytes, method: Method, plan: Plan, candidate: Candidate) -> None:
-        """Let every process read what the export that serves says of one plan on an image."""
-        alone = Prediction(candidates=(candidate,), lane=self._lane)
-        self._put(plan_key(key, method, plan), alone, KIND_PLAN)
+    def publish_plan(self, image_hash: bytes, prediction: Prediction) -> bool:
+        """Do the same for one plan: the prediction's only candidate."""
+        (candidate,) = prediction.candidates
+        return self._put(plan_key(image_hash, candidate.method, candidate.plan), prediction, KIND_PLAN)
 
-    def get_plan(self, key: bytes, method: Method, plan: Plan) -> Candidate | None:
-        """Return what one plan was predicted to reach on an image, and mark its use."""
-        found = self._get(plan_key(key, method, plan), KIND_PLAN)
-        return found.candidates[0] if found is not None and found.candidates else None
+    def get_plan(self, image_hash: bytes, method: Method, plan: Plan) -> Prediction | None:
+        """Return what one plan was predicted to reach on an image: a prediction with one candidate."""
+        return self._get(plan_key(image_hash, method, plan), KIND_PLAN)
 
     def flush(self) -> int:
         """Make all entries invalid for ever, also after a restart; return how many were valid."""
@@ -278,12 +269,17 @@ class SharedCacheWriter:
         segment.store.store_word(STATUS, ALIVE)
         install(self.path)
 
-    def _put(self, key: bytes, prediction: Prediction, kind: int) -> None:
-        if self.fingerprint:
-            now = self._clock()
-            body = pack_body(prediction, key, fingerprint=self.fingerprint, expiry=now + self._ttl, kind=kind)
-            self._slots.put(body, now, self._ttl)
-            self._tally.add("published")
+    def _put(self, key: bytes, prediction: Prediction, kind: int) -> bool:
+        # A run that began before a swap ends after it: what it says belongs to an export that is gone.
+        made, serves = prediction.export, self._context.export
+        same = (made.digest if made else "") == (serves.digest if serves else "") and prediction.lane == self._lane
+        if not self.fingerprint or not same:
+            return False
+        now = self._clock()
+        body = pack_body(prediction, key, fingerprint=self.fingerprint, expiry=now + self._ttl, kind=kind)
+        self._slots.put(body, now, self._ttl)
+        self._tally.add("published")
+        return True
 
     def _get(self, key: bytes, kind: int) -> Prediction | None:
         copy = self._slots.find(key, self._clock()) if self.fingerprint else None

@@ -9,8 +9,8 @@ from typing import Final
 
 from daemon.segment import WriterSegment
 from daemon.tally import Tally
+from vecroute._entry import seal
 from vecroute._layout import EXPIRY, IDENTITY, LINE, RESIDUE, SLOT_BYTES, TAGS_OFFSET, WAYS, WORD
-from vecroute._pack import seal
 from vecroute._placement import set_of, tag_of, victim, ways_of
 
 TAGS: Final = TAGS_OFFSET // WORD

@@ -4,6 +4,7 @@ import hashlib
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Final, cast, get_args
 
 from router import (
@@ -30,7 +31,6 @@ from vecroute._layout import (
     METHODS_OFFSET,
     PLANS_OFFSET,
     SEQUENCE,
-    SLOT_HEAD,
 )
 
 CELLS: Final = len(GRID_TARGETS) * len(GRID_BUDGETS)
@@ -49,8 +49,18 @@ MOST_PLANS: Final = 4096  # remembered; about a megabyte
 _SUMMARY: Final = struct.Struct("<4Bf")  # the rest of the head: kind, lane, candidates, base methods; seconds
 _NUMBERS: Final = struct.Struct("<6f")  # of one candidate
 _PACKED_PLAN: Final = struct.Struct(f"{PLAN_BYTES}s")
-_ESTIMATES: Final = tuple(struct.Struct(f"<{6 * count}f") for count in range(MAX_CANDIDATES + 1))
 _BASE: Final = struct.Struct(f"<{CELLS * ROW}f")
+_TABLE: Final = CELLS * ROW
+# All between sequence and CRC: fingerprint, key, expiry; kind, lane, candidates, base methods, seconds; methods;
+# estimates; plans; base table. Zeros fill what fewer candidates leave.
+_BODY: Final = struct.Struct(
+    f"<Q16sQ4Bf{MAX_CANDIDATES}s{6 * MAX_CANDIDATES}f{PLAN_BYTES * MAX_CANDIDATES}s{_TABLE}f"
+    f"{CRC_OFFSET - BASE_OFFSET - 4 * _TABLE}x"
+)
+_METHOD: Final = {method: index for index, method in enumerate(METHODS)}
+_LANE: Final = {lane: index for index, lane in enumerate(LANES)}
+_NO_CANDIDATE: Final = (0.0,) * 6
+_NO_TABLE: Final = (0.0,) * _TABLE
 
 
 def pack_plan(plan: Plan) -> bytes:
@@ -61,6 +71,10 @@ def pack_plan(plan: Plan) -> bytes:
         plan.filter_speckle, plan.layer_difference, plan.corner_threshold, plan.max_iterations, plan.splice_threshold,
         plan.path_precision, plan.palette, plan.length_threshold,
     )  # fmt: skip
+
+
+# As in `_Plans`: images share them.
+_packed: Final = lru_cache(maxsize=MOST_PLANS)(pack_plan)
 
 
 def unpack_plan(packed: bytes) -> Plan:
@@ -92,23 +106,18 @@ def pack_body(
     The export and the reason of a fallback are not in them: those belong to the fingerprint, in a context block.
     Numbers become float32, which the models' answers are already.
     """
-    candidates = prediction.candidates
-    slot = bytearray(CRC_OFFSET)
-    known = sum(1 << METHODS.index(method) for method in prediction.base)
-    lane = LANES.index(prediction.lane) | (LATE if prediction.late else 0)
-    # Private bytes, not the mapped slot: pack_into clears its target first, which a reader must never see.
-    SLOT_HEAD.pack_into(
-        slot, 0, 0, fingerprint, key, expiry, kind, lane, len(candidates), known, prediction.prediction_seconds
-    )
-    slot[METHODS_OFFSET : METHODS_OFFSET + len(candidates)] = bytes(METHODS.index(c.method) for c in candidates)
-    numbers = [n for c in candidates for n in _numbers(c)]
-    _ESTIMATES[len(candidates)].pack_into(slot, ESTIMATES_OFFSET, *numbers)
-    plans = b"".join(pack_plan(c.plan) for c in candidates)
-    slot[PLANS_OFFSET : PLANS_OFFSET + len(plans)] = plans
-    nothing = (0.0,) * CELLS
-    rows = zip(*(prediction.base.get(method, nothing) for method in METHODS), strict=True)
-    _BASE.pack_into(slot, BASE_OFFSET, *(value for row in rows for value in row))
-    return bytes(slot[SEQUENCE.size :])
+    candidates, base = prediction.candidates, prediction.base
+    numbers: list[float] = []
+    for c in candidates:
+        numbers += (c.quality, c.quality_error, c.seconds, c.seconds_high, c.svg_bytes, c.svg_bytes_high)
+    numbers += _NO_CANDIDATE * (MAX_CANDIDATES - len(candidates))
+    numbers += _table(base) if base else _NO_TABLE
+    return _BODY.pack(
+        fingerprint, key, expiry, kind, _LANE[prediction.lane] | (LATE if prediction.late else 0), len(candidates),
+        sum([1 << _METHOD[method] for method in base]), prediction.prediction_seconds,
+        bytes([_METHOD[c.method] for c in candidates]), *numbers[: 6 * MAX_CANDIDATES],
+        b"".join([_packed(c.plan) for c in candidates]), *numbers[6 * MAX_CANDIDATES :],
+    )  # fmt: skip
 
 
 def seal(body: bytes, sequence: int) -> bytes:
@@ -201,8 +210,8 @@ class _Plans(dict[bytes, Plan]):
 _PLANS: Final = _Plans()
 
 
-def _numbers(candidate: Candidate) -> tuple[float, ...]:
-    return (
-        candidate.quality, candidate.quality_error, candidate.seconds, candidate.seconds_high, candidate.svg_bytes,
-        candidate.svg_bytes_high,
-    )  # fmt: skip
+def _table(base: Mapping[Method, tuple[float, ...]]) -> list[float]:
+    table = [0.0] * _TABLE
+    for method, cells in base.items():
+        table[_METHOD[method] :: ROW] = cells
+    return table

@@ -8,11 +8,11 @@ import pytest
 
 from daemon.errors import CacheTaken
 from daemon.shared import SharedCacheWriter
-from router import Host, Plan, Policy
+from router import Host, Plan, Policy, Prediction
 from tests.daemon.predictions import EXPORT, OTHER, POLICY, Clock, key_of, prediction
 from vecroute import SharedCache
 from vecroute._boot import boot_time
-from vecroute._context import ContextTooLarge
+from vecroute._context import ContextTooLarge, SharedContext
 
 KEY, OLD, NEW = key_of(1), prediction(1), prediction(1, turn=1)
 TTL = 3600.0
@@ -31,7 +31,7 @@ def clock() -> Clock:
 @pytest.fixture
 def writer(path: Path, clock: Clock) -> Iterator[SharedCacheWriter]:
     with SharedCacheWriter.open(path, 64, TTL, clock=clock) as writer:
-        writer.use(export=EXPORT, policy=POLICY, lane="onnx")
+        writer.use(SharedContext(export=EXPORT, policy=POLICY), "onnx")
         yield writer
 
 
@@ -57,7 +57,7 @@ def test_a_second_word_takes_the_place_of_the_first(writer: SharedCacheWriter, r
 
 def test_before_use_nothing_is_valid(path: Path) -> None:
     with SharedCacheWriter.open(path, 64, TTL) as writer:
-        writer.publish(KEY, OLD)
+        assert not writer.publish(KEY, OLD)
         assert writer.fingerprint == 0
         assert writer.get(KEY) is None
         assert writer.statistics().entries == 0
@@ -70,15 +70,16 @@ def test_before_use_nothing_is_valid(path: Path) -> None:
         pytest.param(prediction(1, export=None), id="of no export"),
     ],
 )
-def test_what_another_export_says_is_passed_over(writer: SharedCacheWriter, late: object) -> None:
-    writer.publish(KEY, late)  # type: ignore[arg-type]
+def test_what_another_export_says_is_passed_over(writer: SharedCacheWriter, late: Prediction) -> None:
+    assert not writer.publish(KEY, late)
     assert writer.get(KEY) is None
 
 
 def test_a_plan_has_its_own_key(writer: SharedCacheWriter, reader: SharedCache) -> None:
-    candidate = OLD.candidates[1]
-    writer.publish_plan(KEY, candidate.method, candidate.plan, candidate)
-    assert writer.get_plan(KEY, candidate.method, candidate.plan) == candidate
+    alone = prediction(1, candidates=1)
+    (candidate,) = alone.candidates
+    assert writer.publish_plan(KEY, alone)
+    assert writer.get_plan(KEY, candidate.method, candidate.plan) == alone
     assert reader.get_plan(KEY, candidate.method, candidate.plan) == candidate
     assert writer.get_plan(KEY, candidate.method, Plan(upscale=7)) is None
     assert writer.get(KEY) is None
@@ -90,8 +91,8 @@ def test_a_flush_is_for_ever(path: Path, writer: SharedCacheWriter, reader: Shar
     assert (writer.get(KEY), reader.get(KEY)) == (None, None)
     writer.close()
     with SharedCacheWriter.open(path, 64, TTL) as again:
-        again.use(export=OTHER, policy=POLICY, lane="onnx")
-        again.use(export=EXPORT, policy=POLICY, lane="onnx")
+        again.use(SharedContext(export=OTHER, policy=POLICY), "onnx")
+        again.use(SharedContext(export=EXPORT, policy=POLICY), "onnx")
         assert again.get(KEY) is None
         again.publish(KEY, NEW)
         assert again.get(KEY) == NEW
@@ -100,12 +101,12 @@ def test_a_flush_is_for_ever(path: Path, writer: SharedCacheWriter, reader: Shar
 
 def test_a_swap_hides_and_a_rollback_brings_back(writer: SharedCacheWriter, reader: SharedCache) -> None:
     writer.publish(KEY, OLD)
-    writer.use(export=OTHER, policy=POLICY, lane="onnx")
+    writer.use(SharedContext(export=OTHER, policy=POLICY), "onnx")
     assert (writer.get(KEY), reader.get(KEY)) == (None, None)
     other = prediction(1, export=OTHER)
     writer.publish(KEY, other)
     assert (writer.get(KEY), reader.get(KEY)) == (other, other)
-    writer.use(export=EXPORT, policy=POLICY, lane="onnx")
+    writer.use(SharedContext(export=EXPORT, policy=POLICY), "onnx")
     assert (writer.get(KEY), reader.get(KEY)) == (OLD, OLD)
     assert writer.statistics().counts["swapped"] == 2
 
@@ -114,7 +115,7 @@ def test_a_new_policy_keeps_the_entries(writer: SharedCacheWriter, reader: Share
     writer.publish(KEY, OLD)
     before = writer.fingerprint
     assert reader.decide(KEY) is not None
-    writer.use(export=EXPORT, policy=Policy(name="weighted"), lane="onnx")
+    writer.use(SharedContext(export=EXPORT, policy=Policy(name="weighted")), "onnx")
     assert writer.fingerprint == before
     decision = reader.decide(KEY)
     assert decision is not None
@@ -123,7 +124,7 @@ def test_a_new_policy_keeps_the_entries(writer: SharedCacheWriter, reader: Share
 
 def test_another_lane_has_entries_of_its_own(writer: SharedCacheWriter) -> None:
     writer.publish(KEY, OLD)
-    writer.use(export=EXPORT, policy=POLICY, lane="torchscript")
+    writer.use(SharedContext(export=EXPORT, policy=POLICY), "torchscript")
     assert writer.get(KEY) is None
 
 
@@ -133,7 +134,7 @@ def test_an_export_that_readers_cannot_be_told_about_leaves_nothing_valid(
     writer.publish(KEY, OLD)
     verbose = type(EXPORT)(name="n", version="1", digest="c" * 64, trained_on="x" * 5000)
     with pytest.raises(ContextTooLarge):
-        writer.use(export=verbose, policy=POLICY, lane="onnx")
+        writer.use(SharedContext(export=verbose, policy=POLICY), "onnx")
     assert (writer.get(KEY), reader.get(KEY)) == (None, None)
 
 
@@ -181,7 +182,7 @@ def test_what_is_intact_is_there_after_a_restart(path: Path, writer: SharedCache
     assert reader.get(KEY) == OLD  # the daemon is away, for less than its heartbeat's time
     with SharedCacheWriter.open(path, 64, TTL) as again:
         assert again.statistics().entries == 20
-        again.use(export=EXPORT, policy=POLICY, lane="onnx")
+        again.use(SharedContext(export=EXPORT, policy=POLICY), "onnx")
         again.publish(key_of(20), prediction(20))
         assert [again.get(key_of(number)) for number in range(21)] == [prediction(number) for number in range(21)]
         assert reader.get(key_of(20)) == prediction(20)
