@@ -3,6 +3,7 @@
 import array
 import select
 import socket
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import anyio
@@ -10,6 +11,7 @@ from anyio.lowlevel import checkpoint
 
 from daemon.images import Descriptor
 from daemon.readiness import Readiness
+from vecroute._descriptors import send_some
 from vecroute._varlink import Call, ServerCodec
 from vecroute.errors import InvalidValue, MessageTooLarge, ProtocolError, RequestError
 
@@ -70,26 +72,26 @@ class Channel:
             if (received := self._next()) is not None:
                 return received
 
-    async def send(self, data: bytes) -> None:
-        """Write a whole reply.
+    async def send(self, data: bytes, descriptors: Sequence[Descriptor] = ()) -> None:
+        """Write a whole reply; descriptors go with its first byte.
 
         Raises:
             TimeoutError: the client does not read.
             ConnectionError: the client is gone.
         """
-        sent = self.send_nowait(data)
+        sent = self.send_nowait(data, descriptors)
         if sent == len(data):
             return
         rest = memoryview(data)[sent:]
         with anyio.fail_after(self._write_timeout):
             while rest:
                 await anyio.wait_writable(self._socket)
-                rest = rest[self.send_nowait(rest) :]
+                rest = rest[self.send_nowait(rest, descriptors if len(rest) == len(data) else ()) :]
 
-    def send_nowait(self, data: bytes | memoryview) -> int:
+    def send_nowait(self, data: bytes | memoryview, descriptors: Sequence[Descriptor] = ()) -> int:
         """Write what the kernel takes at once and return how many bytes that was."""
         try:
-            return self._socket.send(data)
+            return send_some(self._socket, data, [one.fileno() for one in descriptors] if descriptors else ())
         except BlockingIOError:
             return 0
 

@@ -8,6 +8,7 @@ import structlog
 
 from daemon.channel import Channel, Received
 from daemon.dispatch import Dispatcher
+from daemon.images import Descriptor
 from daemon.status import Counters
 from router.errors import RouterError
 from vecroute._varlink import Call, encode_error, encode_reply
@@ -29,6 +30,8 @@ class Conversation:
         self._channel = channel
         self._dispatcher = dispatcher
         self._counters = counters
+        self._attached: list[Descriptor] = []
+        self._at_end: list[Callable[[], None]] = []
 
     async def run(self) -> None:
         """Talk until the client ends it, goes away, or stops reading or writing in the middle of a message."""
@@ -41,6 +44,17 @@ class Conversation:
             _log.debug("client gone")
         finally:
             self._channel.close()
+            for work in self._at_end:
+                work()
+
+    def attach(self, descriptor: Descriptor) -> int:
+        """Send a descriptor with the reply to the call under way; return its index there."""
+        self._attached.append(descriptor)
+        return len(self._attached) - 1
+
+    def at_end(self, work: Callable[[], None]) -> None:
+        """Have something done when the connection has ended."""
+        self._at_end.append(work)
 
     def end_input(self) -> None:
         """Let `run` answer what has arrived so far and then return."""
@@ -85,8 +99,9 @@ class Conversation:
             raise
         finally:
             self._counters.inflight -= 1
+            attached, self._attached = self._attached, []
         if not (isinstance(received.call, Call) and received.call.oneway):
-            await self._channel.send(reply)
+            await self._channel.send(reply, attached)
         return True
 
     async def _reply(self, received: Received) -> bytes:

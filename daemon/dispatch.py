@@ -7,16 +7,19 @@ from typing import Generic, Protocol, TypeVar
 import msgspec
 
 from daemon.images import Descriptor
+from daemon.keeper import Keeper, Reader
 from daemon.outcomes import Outcomes
 from daemon.reload import Reloader
-from daemon.routing import Asked, Routing
+from daemon.routing import Routing
 from vecroute._interface import DESCRIPTION, INTERFACE, SERVICE_DESCRIPTION
 from vecroute._varlink import SERVICE_INTERFACE, Call, decode_parameters
 from vecroute._version import __version__
 from vecroute._wire import (
+    CacheReply,
     DescriptionReply,
     DescriptionRequest,
     Empty,
+    FlushReply,
     PredictReply,
     PredictRequest,
     ReloadReply,
@@ -43,7 +46,7 @@ INFO = ServiceInfo(
 DESCRIPTIONS = {INTERFACE: DESCRIPTION, SERVICE_INTERFACE: SERVICE_DESCRIPTION}
 
 
-class Client(Protocol):
+class Client(Reader, Protocol):
     """What a method may need of the client that calls it."""
 
     async def while_connected(self, work: Callable[[], Awaitable[T]]) -> T:
@@ -61,8 +64,11 @@ class Request(msgspec.Struct, Generic[P], frozen=True):
 class Dispatcher:
     """Answers calls."""
 
-    def __init__(self, routing: Routing, outcomes: Outcomes, reloader: Reloader, status: Callable[[], Status]) -> None:
+    def __init__(
+        self, routing: Routing, cache: Keeper, outcomes: Outcomes, reloader: Reloader, status: Callable[[], Status]
+    ) -> None:
         self._routing = routing
+        self._cache = cache
         self._outcomes = outcomes
         self._reloader = reloader
         self._status = status
@@ -72,6 +78,8 @@ class Dispatcher:
             f"{INTERFACE}.Report": _method(ReportRequest, self._report),
             f"{INTERFACE}.Status": _method(Empty, self._tell_status),
             f"{INTERFACE}.Reload": _method(Empty, self._reload),
+            f"{INTERFACE}.Cache": _method(Empty, self._tell_cache),
+            f"{INTERFACE}.FlushCache": _method(Empty, self._flush_cache),
             f"{SERVICE_INTERFACE}.GetInfo": _method(Empty, self._info),
             f"{SERVICE_INTERFACE}.GetInterfaceDescription": _method(DescriptionRequest, self._description),
         }
@@ -99,8 +107,10 @@ class Dispatcher:
         return self._routing.decide(asked, constraints)
 
     async def _predict(self, request: Request[PredictRequest]) -> PredictReply:
-        asked: Asked = self._routing.look_up(request.parameters, request.descriptors)
-        return await request.client.while_connected(partial(self._routing.wait_plan, asked, request.parameters))
+        asked = self._routing.look_up_plan(request.parameters, request.descriptors)
+        if asked.reply is not None:
+            return asked.reply
+        return await request.client.while_connected(partial(self._routing.wait_plan, asked))
 
     async def _report(self, request: Request[ReportRequest]) -> Empty:
         self._outcomes.add(request.parameters)
@@ -111,6 +121,12 @@ class Dispatcher:
 
     async def _reload(self, _request: Request[Empty]) -> ReloadReply:
         return ReloadReply(export=(await self._reloader.reload()).info)
+
+    async def _tell_cache(self, request: Request[Empty]) -> CacheReply:
+        return self._cache.describe(request.client)
+
+    async def _flush_cache(self, _request: Request[Empty]) -> FlushReply:
+        return FlushReply(entries=self._cache.flush())
 
     async def _info(self, _request: Request[Empty]) -> ServiceInfo:
         return INFO

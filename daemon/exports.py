@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
@@ -54,11 +55,15 @@ def _none_in(directory: Path) -> str:
 
 
 class Exports:
-    """Holds the export that serves. Loading happens in one thread; a swap is one assignment."""
+    """Holds the export that serves. Loading happens in one thread; a swap is one assignment.
 
-    def __init__(self, settings: Settings, loader: Pool) -> None:
+    `on_swap` is called at the same moment, with no other task in between.
+    """
+
+    def __init__(self, settings: Settings, loader: Pool, on_swap: Callable[[Export], None] = lambda _: None) -> None:
         self._settings = settings
         self._loader = loader
+        self._on_swap = on_swap
         self._reloading = anyio.Lock()
         self._current: Export | None = None
         self.problem: str | None = None
@@ -101,6 +106,7 @@ class Exports:
 
     def _swap(self, export: Export) -> None:
         old, self._current = self._current, export
+        self._on_swap(export)
         _log.info("export serves", name=export.info.name, version=export.info.version, lane=export.lane)
         if old is not None:
             self._retire(old)
@@ -111,10 +117,14 @@ class Exports:
 
         def free(_job: Job[None, None]) -> None:
             last.clear()
-            # Without this the allocator keeps the pages, and memory seems to leak with each swap.
-            ctypes.CDLL(None).malloc_trim(0)
+            trim()
 
         self._loader.submit(free)
+
+
+def trim() -> None:
+    """Give free memory back to the host: the allocator keeps the pages, and it seems to leak with each swap."""
+    ctypes.CDLL(None).malloc_trim(0)
 
 
 def fingerprint(directory: Path, depth: int = DEPTH) -> Fingerprint:

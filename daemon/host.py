@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
@@ -16,8 +17,9 @@ SMOOTHING = 0.3
 class HostSampler:
     """Keeps the latest reading; `now` puts the clock to it."""
 
-    def __init__(self, proc: Path = Path("/proc")) -> None:
+    def __init__(self, proc: Path = Path("/proc"), tell: Callable[[Host], None] = lambda _: None) -> None:
         self._proc = proc
+        self._tell = tell
         self._load = 0.0
         self._available = 1.0
         self._busy, self._total = self._ticks()
@@ -37,8 +39,9 @@ class HostSampler:
         self._read_memory()
 
     async def run(self) -> None:
-        """Sample until cancelled."""
+        """Sample, and tell of each reading, until cancelled."""
         while True:
+            self._tell(self.now())
             await anyio.sleep(SAMPLE_SECONDS)
             self.sample()
 

@@ -1,21 +1,21 @@
 """Routing: find what is known of an image, have the rest computed, decide; a cached answer never leaves the loop."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import msgspec
 
 from daemon import images
-from daemon.cache import PredictionCache
 from daemon.exports import Exports
 from daemon.flights import Flights
 from daemon.host import HostSampler
 from daemon.images import Descriptor
 from daemon.inference import Inference
+from daemon.keeper import Keeper
 from daemon.pool import Job, Pool
 from daemon.settings import Settings
 from models import Export
-from router import Constraints, Features, Plan, Prediction, decide
+from router import Constraints, Features, Method, Plan, Prediction, decide
 from router.pixels import Sample, sample
 from vecroute import image_hash
 from vecroute._wire import (
@@ -45,6 +45,15 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     cached: bool = False
 
 
+class AskedPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """A request for one plan, and the answer to it if that is cached."""
+
+    image: Asked
+    method: Method
+    plan: Plan
+    reply: PredictReply | None = None
+
+
 class Routing:
     """Answers Route and Predict."""
 
@@ -56,6 +65,8 @@ class Routing:
         readers: Pool,
         flights: Flights[Prediction],
         host: HostSampler,
+        cache: Keeper,
+        note: Callable[[bytes, Sample], None],
     ) -> None:
         self._settings = settings
         self._policy = settings.decision_policy()
@@ -64,25 +75,23 @@ class Routing:
         self._readers = readers
         self._flights = flights
         self._host = host
-        self.cache = PredictionCache(settings.cache_entries)
+        self._cache = cache
+        self._note = note
         self.fallbacks = 0
 
-    def look_up(self, request: RouteRequest | PredictRequest, descriptors: Sequence[Descriptor]) -> Asked:
+    def look_up(self, request: RouteRequest, descriptors: Sequence[Descriptor]) -> Asked:
         """Return what is known without waiting.
 
         Raises:
             RequestError: the image is not given exactly once, or cannot be used.
         """
-        check_image_given(request)
-        if request.hash is not None:
-            return self._known(request.hash)
-        if request.features is not None:
-            return Asked(features=request_features(request.features))
-        if request.content is not None:
-            small = len(request.content) <= images.INLINE_BYTES
-            return self._with_hash(request.content) if small else Asked(data=request.content)
-        assert request.file_descriptor is not None
-        return self._opened(_chosen(request.file_descriptor, descriptors))
+        asked = self._asked(request, descriptors)
+        if asked.hash is None:
+            return asked
+        prediction = self._cache.get(asked.hash)
+        if prediction is None and request.hash is not None:
+            raise UnknownImage(request.hash)
+        return _answered(asked, prediction)
 
     async def wait_prediction(self, asked: Asked) -> Asked:
         """Return the same with a prediction.
@@ -90,16 +99,18 @@ class Routing:
         Raises:
             RequestError: the image cannot be read or measured, or not in time.
         """
-        if asked.features is None:
+        if asked.features is None and asked.hash is None:
             asked = await self._wait_read(asked)
+            assert asked.hash is not None
+            asked = _answered(asked, self._cache.get(asked.hash))
         if asked.prediction is not None:
             return asked
-        export = self._exports.current
-        work = partial(self._fly, asked, export)
+        # Both belong together, and stay what they are in here whatever is swapped or flushed meanwhile.
+        work = partial(self._fly, asked, self._exports.current, self._cache.fingerprint)
         if asked.hash is None:
             prediction = await work()
         else:
-            prediction = await self._flights.join(asked.hash + export.info.digest.encode(), work)
+            prediction = await self._flights.join(asked.hash + self._cache.fingerprint.to_bytes(8, "little"), work)
         return msgspec.structs.replace(asked, prediction=prediction)
 
     def decide(self, asked: Asked, constraints: Constraints) -> RouteReply:
@@ -111,43 +122,64 @@ class Routing:
         self.fallbacks += decision.fallback_used
         return RouteReply(decision=decision_to_wire(decision), hash=asked.hash.hex() if asked.hash else None)
 
-    async def wait_plan(self, asked: Asked, request: PredictRequest) -> PredictReply:
+    def look_up_plan(self, request: PredictRequest, descriptors: Sequence[Descriptor]) -> AskedPlan:
+        """Return what is known of one plan without waiting.
+
+        Raises:
+            RequestError: see `look_up`, or the method is unknown.
+        """
+        method, plan = request_method(request.method), plan_from_wire(request.plan)
+        asked = AskedPlan(image=self._asked(request, descriptors), method=method, plan=plan)
+        if asked.image.hash is not None:
+            asked = self._with_plan(asked)
+        if asked.reply is None and request.hash is not None:
+            raise UnknownImage(request.hash, "for this hash and plan nothing is known; send the image itself")
+        return asked
+
+    async def wait_plan(self, asked: AskedPlan) -> PredictReply:
         """Return what one plan is predicted to reach.
 
         Raises:
-            RequestError: the method is unknown, or see `wait_prediction`.
+            RequestError: see `wait_prediction`.
         """
-        method = request_method(request.method)
-        plan = plan_from_wire(request.plan)
-        if request.hash is not None:
-            return _of_cached(asked, plan, request.hash)
-        export = self._exports.current
-        if asked.features is None:
-            asked = await self._wait_read(asked)
-        scored = await self._inference.predict_plan(export, partial(self._measure, asked), method, plan)
+        if asked.image.features is None and asked.image.hash is None:
+            asked = self._with_plan(msgspec.structs.replace(asked, image=await self._wait_read(asked.image)))
+        if asked.reply is not None:
+            return asked.reply
+        export, fingerprint, image = self._exports.current, self._cache.fingerprint, asked.image
+        scored = await self._inference.predict_plan(export, partial(self._measure, image), asked.method, asked.plan)
+        if image.hash is not None:
+            self._cache.keep_plan(image.hash, scored.candidate, scored.lane, fingerprint)
         return candidate_to_wire(scored.candidate, scored.lane, export.info)
 
-    def _known(self, text: str) -> Asked:
-        key = request_hash(text)
-        prediction = self.cache.get(key, self._exports.digest)
-        if prediction is None:
-            raise UnknownImage(text)
-        return Asked(hash=key, prediction=prediction, cached=True)
+    def _with_plan(self, asked: AskedPlan) -> AskedPlan:
+        assert asked.image.hash is not None
+        known = self._cache.get_plan(asked.image.hash, asked.method, asked.plan)
+        if known is None:
+            return asked
+        reply = candidate_to_wire(known.candidates[0], known.lane, known.export)
+        return msgspec.structs.replace(asked, reply=reply)
 
-    def _with_hash(self, data: bytes, key: bytes | None = None) -> Asked:
-        key = key or image_hash(data)
-        prediction = self.cache.get(key, self._exports.digest)
-        return Asked(data=data, hash=key, prediction=prediction, cached=prediction is not None)
+    def _asked(self, request: RouteRequest | PredictRequest, descriptors: Sequence[Descriptor]) -> Asked:
+        """Return the image as it was given, with its hash if that takes no time."""
+        check_image_given(request)
+        if request.hash is not None:
+            return Asked(hash=request_hash(request.hash))
+        if request.features is not None:
+            return Asked(features=request_features(request.features))
+        if request.content is not None:
+            small = len(request.content) <= images.INLINE_BYTES
+            return Asked(data=request.content, hash=image_hash(request.content) if small else None)
+        assert request.file_descriptor is not None
+        return self._opened(_chosen(request.file_descriptor, descriptors))
 
     def _opened(self, descriptor: Descriptor) -> Asked:
         size = images.check(descriptor, self._settings.max_image_bytes)
         data = images.read_nowait(descriptor, size)
-        return Asked(descriptor=descriptor) if data is None else self._with_hash(data)
+        return Asked(descriptor=descriptor) if data is None else Asked(data=data, hash=image_hash(data))
 
     async def _wait_read(self, asked: Asked) -> Asked:
-        """Return the same with the image's bytes and hash, read in a thread unless they are there."""
-        if asked.hash is not None:
-            return asked
+        """Return the same with the image's bytes and hash, read in a thread."""
 
         def read(_job: Job[None, tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
             limit = self._settings.max_image_bytes
@@ -155,13 +187,18 @@ class Routing:
             return data, image_hash(data)
 
         data, key = await self._readers.run(read, self._settings.request_timeout, "the image was not read")
-        return self._with_hash(data, key)
+        return Asked(data=data, hash=key)
 
-    async def _fly(self, asked: Asked, export: Export) -> Prediction:
-        prediction = await self._inference.predict(export, partial(self._measure, asked))
-        # What base routing said for want of time is not kept: the next request tries again.
-        if asked.hash is not None and prediction.lane == export.lane:
-            self.cache.put(asked.hash, export.info.digest, prediction)
+    async def _fly(self, asked: Asked, export: Export, fingerprint: int) -> Prediction:
+        measured: list[Sample] = []
+
+        def measure() -> Sample:
+            measured.append(self._measure(asked))
+            return measured[0]
+
+        prediction = await self._inference.predict(export, measure)
+        if asked.hash is not None and self._cache.keep(asked.hash, prediction, fingerprint):
+            self._note(asked.hash, measured[0])
         return prediction
 
     def _measure(self, asked: Asked) -> Sample:
@@ -180,11 +217,8 @@ def _chosen(index: int, descriptors: Sequence[Descriptor]) -> Descriptor:
     )
 
 
-def _of_cached(asked: Asked, plan: Plan, text: str) -> PredictReply:
-    """Return what was predicted for a plan of the image's own decision; only those are kept."""
-    assert asked.prediction is not None
-    prediction = asked.prediction
-    for candidate in prediction.candidates:
-        if candidate.plan == plan:
-            return candidate_to_wire(candidate, prediction.lane, prediction.export)
-    raise UnknownImage(text, "for this hash only the plans of its own candidates are known; send the image itself")
+def _answered(asked: Asked, prediction: Prediction | None) -> Asked:
+    """Return what was asked with what the cache says of it."""
+    if prediction is None:
+        return asked
+    return Asked(hash=asked.hash, prediction=prediction, cached=True)

@@ -1,5 +1,6 @@
 """The daemon's life in order: lock, listen, load, canary, READY, serve, stop accepting, drain, close."""
 
+import contextlib
 import gc
 import importlib.util
 import os
@@ -9,6 +10,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 
 import anyio
 import structlog
@@ -19,19 +21,24 @@ from daemon.channel import MAX_DESCRIPTORS, Channel
 from daemon.conversation import Conversation
 from daemon.dispatch import Dispatcher
 from daemon.errors import DaemonError, SocketTaken
-from daemon.exports import Exports
+from daemon.exports import Exports, trim
 from daemon.flights import Flights
 from daemon.host import HostSampler
 from daemon.inference import Inference
+from daemon.keeper import Keeper
 from daemon.listener import Listener, is_passing, listening
 from daemon.logs import set_up_logs
 from daemon.notify import Notifier
 from daemon.outcomes import Outcomes
 from daemon.pool import Pool
+from daemon.pressure import Pressure, open_watch
+from daemon.recent import Recent
 from daemon.reload import Reloader, Watcher
 from daemon.routing import Routing
 from daemon.settings import Settings
 from daemon.status import Counters, status
+from daemon.warming import Warmer
+from models import Export
 from router import Constraints, decide
 from router.pixels import sample
 from vecroute._varlink import encode_error
@@ -88,10 +95,13 @@ class Service:
         self._pool = Pool("inference", settings.inference_threads, settings.queue_limit)
         self._readers = Pool("reader", READERS, settings.queue_limit)
         self._loader = Pool("loader", 1, settings.queue_limit)
-        self._exports = Exports(settings, self._loader)
+        self._cache = Keeper(settings)
+        self._exports = Exports(settings, self._loader, self._use)
         self._reloader = Reloader(self._exports, notifier, self._describe)
         self._inference = Inference(self._pool, settings.request_timeout, settings.prediction_deadline)
-        self._host = HostSampler()
+        self._host = HostSampler(tell=self._cache.beat)
+        self._recent = Recent()
+        self._warmer = Warmer(self._recent, self._cache, self._exports, self._inference, self._pool)
         self._outcomes = Outcomes()
         # Whether every client got its answer, and whether a thread still runs.
         self.finished = True
@@ -104,18 +114,22 @@ class Service:
             DaemonError: the socket cannot be had, or no decision can be made.
         """
         settings = self._settings
-        with listening(settings.socket, int(settings.socket_mode, 8)) as listener:
+        with listening(settings.socket, int(settings.socket_mode, 8)) as listener, contextlib.ExitStack() as held:
             _raise_descriptor_limit(settings.max_connections)
+            held.callback(self._cache.close)
+            self._cache.open()
             async with anyio.create_task_group() as keepers:
                 await keepers.start(self._obey_signals)
                 if await self._until_stopping(self._prepare):
-                    keepers.start_soon(self._host.run)
+                    self._start_keeping(keepers)
                     if settings.watch:
                         keepers.start_soon(self._watcher().run)
                     await self._serve(listener)
                 keepers.cancel_scope.cancel()
+            free_packer = self._warmer.finish()
+            self._save_recent()
         free = [pool.close() for pool in (self._pool, self._readers, self._loader)]
-        self.stuck = not all(free)
+        self.stuck = not all((*free, free_packer))
         _log.info("stopped")
 
     def stop(self) -> None:
@@ -220,10 +234,54 @@ class Service:
                     elif self._counters.ready:  # before that, the newest export is being loaded anyway
                         reloads.start_soon(self._reloader.try_reload)
 
+    def _use(self, export: Export) -> None:
+        """Let the cache answer for another export, in the same moment in which it begins to serve."""
+        self._cache.use(export)
+        self._warmer.renew()
+
+    def _start_keeping(self, keepers: TaskGroup) -> None:
+        try:
+            self._recent.load(self._recent_path)
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError) as error:
+            _log.warning("what was asked last is forgotten", path=str(self._recent_path), reason=str(error))
+        keepers.start_soon(self._host.run)
+        keepers.start_soon(self._cache.run)
+        keepers.start_soon(self._warmer.run)
+        if (watch := open_watch(os.environ)) is not None:
+            keepers.start_soon(Pressure(watch, self._shed).run)
+
+    def _save_recent(self) -> None:
+        try:
+            self._recent.save(self._recent_path)
+        except OSError as error:
+            _log.warning("what was asked last is not saved", path=str(self._recent_path), reason=error.strerror)
+
+    def _shed(self) -> None:
+        """Give memory back to a host that is short of it."""
+        _log.warning("memory is short")
+        self._cache.shed()
+        self._recent.halve()
+        self._loader.submit(lambda _: trim())
+
+    @property
+    def _recent_path(self) -> Path:
+        return self._settings.socket.with_name(self._settings.socket.name + ".recent")
+
     def _dispatcher(self, work: TaskGroup) -> Dispatcher:
-        routing = Routing(self._settings, self._exports, self._inference, self._readers, Flights(work), self._host)
-        tell = partial(status, self._settings, self._counters, self._exports, routing, self._outcomes)
-        return Dispatcher(routing, self._outcomes, self._reloader, tell)
+        routing = Routing(
+            self._settings,
+            self._exports,
+            self._inference,
+            self._readers,
+            Flights(work),
+            self._host,
+            self._cache,
+            self._warmer.note,
+        )
+        tell = partial(status, self._settings, self._counters, self._exports, routing, self._cache, self._outcomes)
+        return Dispatcher(routing, self._cache, self._outcomes, self._reloader, tell)
 
     def _watcher(self) -> Watcher:
         settings = self._settings

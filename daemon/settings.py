@@ -18,10 +18,11 @@ from router import Policy, PolicyName
 from router.errors import RouterError
 from router.pixels import MAX_BYTES, MAX_PIXELS
 from vecroute import default_socket
+from vecroute._layout import LARGEST_ENTRIES
 
 PREFIX = "VECROUTE_"
 # Names under our prefix that are not settings of the daemon.
-OTHER_VARIABLES = frozenset({"VECROUTE_CONFIG"})
+OTHER_VARIABLES = frozenset({"VECROUTE_CONFIG", "VECROUTE_SHARED_CACHE"})
 
 Count = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0)]
@@ -44,7 +45,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
     watch: bool = True
     watch_step: Seconds = 0.5
     recheck: Seconds = 30.0
-    cache_entries: Count = 10_000
+    cache_entries: Annotated[int, Meta(ge=1, le=LARGEST_ENTRIES)] = 10_000
+    cache_ttl: Seconds = 3600.0
+    cache_shared: bool = True
     inference_threads: Count = 2
     queue_limit: Count = 64
     prediction_deadline: Seconds = 0.05

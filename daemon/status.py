@@ -4,6 +4,7 @@ import os
 import time
 
 from daemon.exports import Exports
+from daemon.keeper import Keeper
 from daemon.outcomes import Outcomes
 from daemon.routing import Routing
 from daemon.settings import Settings
@@ -24,14 +25,16 @@ class Counters:
         self.connections = 0
 
 
-def status(settings: Settings, counters: Counters, exports: Exports, routing: Routing, outcomes: Outcomes) -> Status:
+def status(
+    settings: Settings, counters: Counters, exports: Exports, routing: Routing, cache: Keeper, outcomes: Outcomes
+) -> Status:
     """Return the state of this moment."""
     export = exports.current
     return Status(
         ready=counters.ready and not counters.draining,
         lane=export.lane,
         export=export.info,
-        cache=routing.cache.status(),
+        cache=cache.status(),
         requests=counters.requests,
         uptime_seconds=time.monotonic() - counters.started,
         version=__version__,

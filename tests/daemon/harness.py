@@ -27,8 +27,9 @@ class Daemon:
         self.log = log
         self.notices = notices
 
-    def client(self) -> Client:
-        return Client(self.path, timeout=PATIENCE)
+    def client(self, *, shared_cache: bool = False) -> Client:
+        """Return a client; it asks the daemon even for what it could read in the shared cache, unless told so."""
+        return Client(self.path, timeout=PATIENCE, shared_cache=shared_cache)
 
     def status(self) -> Status:
         with self.client() as client:

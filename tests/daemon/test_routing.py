@@ -152,7 +152,7 @@ def test_without_an_export_base_routing_decides_and_says_so(shared: Daemon) -> N
         decision = client.route(png())
         status = client.status()
     assert (decision.lane, decision.fallback_used, decision.predicted_qualities) == ("base", True, {})
-    assert decision.estimated_quality == 0.85
+    assert decision.estimated_quality == pytest.approx(0.85)
     assert "fallback to base routing" in decision.reasoning
     assert "no export in" in str(status.export_problem)
     assert status.fallbacks >= 1
