@@ -10,7 +10,7 @@ from models._lanes import Cancel, PredictorLane
 from models._manifest import Manifest
 from models._methods import Roles, candidates
 from models.errors import PredictionFailed
-from router import Candidate, ExportInfo, Features, Lane, Method, Plan, Prediction, base_candidate
+from router import Candidate, ExportInfo, Features, Lane, Method, Plan, Prediction, base_candidate, single
 from router.pixels import Sample
 
 # A prediction that took longer counts as late, and `decide` trusts it less (design: the decision).
@@ -59,13 +59,16 @@ class Predictor:
         size, size_high = _bounded(
             said.get("svg_bytes"), said.get("svg_bytes_high"), base.svg_bytes, base.svg_bytes_high
         )
+        quality = min(max(said["quality"], 0.0), 1.0)
+        error = max(said.get("quality_error", base.quality_error if self._error is None else self._error), 0.0)
+        quality, error, seconds, seconds_high, size, size_high = single(
+            quality, error, seconds, seconds_high, size, size_high
+        )
         return Candidate(
             method=base.method,
             plan=base.plan,
-            quality=min(max(said["quality"], 0.0), 1.0),
-            quality_error=max(
-                said.get("quality_error", base.quality_error if self._error is None else self._error), 0.0
-            ),
+            quality=quality,
+            quality_error=error,
             seconds=seconds,
             seconds_high=seconds_high,
             svg_bytes=size,
@@ -129,7 +132,7 @@ class Export:
             base=base,
             lane=self.lane,
             late=seconds > LATE_SECONDS,
-            prediction_seconds=seconds,
+            prediction_seconds=single(seconds)[0],
             export=self.info,
         )
 
@@ -141,7 +144,7 @@ class Export:
         return Prediction(
             candidates=scored,
             base=base,
-            prediction_seconds=time.perf_counter() - started,
+            prediction_seconds=single(time.perf_counter() - started)[0],
             export=self.info,
             fallback_reason=reason,
         )

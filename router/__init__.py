@@ -18,6 +18,7 @@ from router._prediction import (
     Method,
     Prediction,
     base_cell,
+    single,
 )
 from router._request import Constraints, Host, Policy, PolicyName
 from router._rules import base_candidate
@@ -46,4 +47,5 @@ __all__ = [
     "base_cell",
     "decide",
     "features_from",
+    "single",
 ]

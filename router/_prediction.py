@@ -1,5 +1,6 @@
 """A prediction is what the models say about one image: up to eight candidates with numbers, and base probabilities."""
 
+from array import array
 from typing import Literal, get_args
 
 import msgspec
@@ -45,6 +46,14 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     seconds_high: float
     svg_bytes: float
     svg_bytes_high: float
+
+
+def single(*numbers: float) -> list[float]:
+    """Return numbers in single precision.
+
+    The shared cache holds a prediction's numbers so, and who decides from there must decide exactly as who predicted.
+    """
+    return array("f", numbers).tolist()
 
 
 class ExportInfo(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

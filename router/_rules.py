@@ -2,7 +2,7 @@
 
 from router._features import Features
 from router._plan import Plan
-from router._prediction import BASE_QUALITY, BASE_QUALITY_ERROR, Candidate, Method
+from router._prediction import BASE_QUALITY, BASE_QUALITY_ERROR, Candidate, Method, single
 
 # How costly a method is to run, as the design's tiers; 2 and above lose score under high load.
 METHOD_TIER: dict[Method, int] = {"performance": 0, "feature_mapping": 1, "regression": 2, "ppo": 3}
@@ -34,13 +34,14 @@ def base_candidate(method: Method, plan: Plan, features: Features) -> Candidate:
     pixels = (features.image_area or UNKNOWN_AREA) * plan.upscale**2
     seconds = SECONDS_FIXED + SECONDS_PER_PIXEL * pixels
     size = BYTES_FIXED + BYTES_PER_PIXEL * pixels
+    seconds, seconds_high, size, size_high = single(seconds, seconds * SECONDS_MARGIN, size, size * BYTES_MARGIN)
     return Candidate(
         method=method,
         plan=plan,
         quality=BASE_QUALITY,
         quality_error=BASE_QUALITY_ERROR,
         seconds=seconds,
-        seconds_high=seconds * SECONDS_MARGIN,
+        seconds_high=seconds_high,
         svg_bytes=size,
-        svg_bytes_high=size * BYTES_MARGIN,
+        svg_bytes_high=size_high,
     )

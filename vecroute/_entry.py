@@ -19,6 +19,7 @@ from router import (
     Prediction,
 )
 from router._plan import Matte, TraceMode
+from router._prediction import BASE_QUALITY, BASE_QUALITY_ERROR
 from vecroute._layout import (
     BASE_OFFSET,
     CRC_OFFSET,
@@ -149,12 +150,13 @@ def unpack_entry(slot: bytes, export: ExportInfo | None, reason: str) -> Predict
         _NUMBERS.iter_unpack(slot[ESTIMATES_OFFSET : ESTIMATES_OFFSET + count * _NUMBERS.size]),
         strict=True,
     )
+    promised = not lane & ~LATE  # without a predictor quality is a constant, which single precision would miss
     candidates = [
         Candidate(
             method=METHODS[method],
             plan=_PLANS[plan],
-            quality=quality,
-            quality_error=error,
+            quality=BASE_QUALITY if promised else quality,
+            quality_error=BASE_QUALITY_ERROR if promised else error,
             seconds=seconds_,
             seconds_high=high,
             svg_bytes=bytes_,

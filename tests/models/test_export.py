@@ -20,6 +20,8 @@ from models.errors import PredictionCancelled, PredictionFailed
 from router import ExportInfo, Features, Lane, Plan, base_candidate
 from router.pixels import Sample
 from tests import exports
+from tests.exports import write_export
+from vecroute._entry import pack_entry, unpack_entry
 
 FEATURES = Features(edge_density=0.2, complexity_score=0.4, image_area=65536.0)
 SAMPLE = Sample(FEATURES, np.full((20, 30, 4), 128, dtype=np.uint8))
@@ -111,7 +113,7 @@ def test_without_an_upper_bound_the_base_candidate_lends_its_margin() -> None:
     base = base_candidate("performance", Plan(), FEATURES)
     assert candidate.seconds == 0.5
     assert candidate.seconds_high == pytest.approx(0.5 * base.seconds_high / base.seconds)
-    assert candidate.svg_bytes == base.svg_bytes
+    assert candidate.svg_bytes == pytest.approx(base.svg_bytes)
 
 
 def test_an_absurd_exponent_stays_finite() -> None:
@@ -220,3 +222,11 @@ def test_many_threads_predict_as_one_does(export: Export) -> None:
         for predictions in pool.map(work, range(4)):
             assert [p.candidates for p in predictions] == [p.candidates for p in alone]
             assert [p.base for p in predictions] == [p.base for p in alone]
+
+
+def test_numbers_are_those_that_the_shared_cache_holds(tmp_path: Path) -> None:
+    """Who decides from there must decide exactly as who predicted."""
+    export = load_export(write_export(tmp_path / "one"), defaults=None)
+    for prediction in (export.predict(SAMPLE), export.predict_base(FEATURES, "a reason")):
+        packed = pack_entry(prediction, bytes(16), fingerprint=1, sequence=2, expiry=3)
+        assert unpack_entry(packed, prediction.export, prediction.fallback_reason) == prediction

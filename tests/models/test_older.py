@@ -45,7 +45,7 @@ def test_what_the_model_does_not_say_comes_from_the_base_candidate(signature: st
     candidate = export.predict_plan(SAMPLE, "performance", PLAN)
     assert (candidate.seconds, candidate.seconds_high) == (base.seconds, base.seconds_high)
     assert (candidate.svg_bytes, candidate.svg_bytes_high) == (base.svg_bytes, base.svg_bytes_high)
-    assert candidate.quality_error == 0.03
+    assert candidate.quality_error == pytest.approx(0.03)
 
 
 @pytest.mark.parametrize("signature", SIGNATURES)

@@ -1,81 +1,157 @@
-"""A prediction becomes a slot where every number has the place that the layout gives it, and comes back the same."""
+"""Predictions survive a slot, whatever they hold; what is no prediction is refused by name."""
 
 import struct
 import zlib
+from typing import get_args
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from router import METHODS, Candidate, Lane, Plan, Prediction
-from vecroute._entry import CELLS, pack_body, pack_entry, pack_plan, seal, unpack_entry, unpack_plan
-from vecroute._layout import (
-    BASE_OFFSET,
-    CRC_OFFSET,
-    ESTIMATES_OFFSET,
-    KIND_PLAN,
-    LATE,
-    METHODS_OFFSET,
-    PLANS_OFFSET,
-    RESIDUE,
-    SLOT_BYTES,
-    SLOT_HEAD,
-)
+from router import METHODS, PLAN_BOUNDS, Candidate, Constraints, Lane, Method, Plan, Prediction, decide
+from router._plan import Matte, TraceMode
+from router._prediction import BASE_QUALITY, BASE_QUALITY_ERROR
+from router.errors import InvalidPlan
+from tests.vecroute.builders import EXPORT
+from tests.vecroute.segments import prediction
+from vecroute import _entry
+from vecroute._entry import CELLS, pack_body, pack_entry, pack_plan, plan_key, seal, unpack_entry, unpack_plan
+from vecroute._layout import CRC_OFFSET, KIND_OFFSET, KIND_PLAN, PLANS_OFFSET, RESIDUE, SEQUENCE, SLOT_BYTES, SLOT_HEAD
 
 KEY = bytes(range(16))
-PLANS = (
-    Plan(),
-    Plan(upscale=8, matte="bands", palette=256, denoise=3, mode="none", hierarchical="cutout", colormode="binary"),
-    Plan(mode="spline", color_precision=1, filter_speckle=16, layer_difference=255, corner_threshold=180),
-    Plan(length_threshold=9.875, max_iterations=50, splice_threshold=180, path_precision=8),
+
+
+def whole(name: str) -> st.SearchStrategy[int]:
+    low, high = PLAN_BOUNDS[name]
+    return st.integers(int(low), int(high))
+
+
+PLANS = st.builds(
+    Plan,
+    matte=st.sampled_from(get_args(Matte)),
+    mode=st.sampled_from(get_args(TraceMode)),
+    hierarchical=st.sampled_from(["stacked", "cutout"]),
+    colormode=st.sampled_from(["color", "binary"]),
+    length_threshold=st.floats(*PLAN_BOUNDS["length_threshold"]),
+    **{name: whole(name) for name in PLAN_BOUNDS if name != "length_threshold"},
 )
+SINGLE = st.floats(0, 2.0**20, width=32)
+CANDIDATES = st.builds(
+    Candidate,
+    method=st.sampled_from(METHODS),
+    plan=PLANS,
+    **dict.fromkeys(("quality", "quality_error", "seconds", "seconds_high", "svg_bytes", "svg_bytes_high"), SINGLE),
+)
+ROWS = st.builds(lambda first, last: (first, *(0.5,) * (CELLS - 2), last), SINGLE, SINGLE)
+TABLES = st.dictionaries(st.sampled_from(METHODS), ROWS)
 
 
-def _prediction(count: int, *, methods: int = 4, lane: Lane = "onnx", late: bool = False) -> Prediction:
-    candidates = tuple(
-        Candidate(
-            method=METHODS[i % 4], plan=PLANS[i % 4], quality=i + 0.25, quality_error=i + 0.5, seconds=i + 0.75,
-            seconds_high=i + 1.25, svg_bytes=i * 1000.0, svg_bytes_high=i * 2000.0,
-        )
-        for i in range(count)
-    )  # fmt: skip
-    base = {METHODS[m]: tuple(m + cell / 16 for cell in range(CELLS)) for m in range(methods)}
-    return Prediction(candidates=candidates, base=base, lane=lane, late=late, prediction_seconds=0.125)
+def promised(said: Prediction) -> Prediction:
+    """Return the prediction as it is on its lane: without a predictor quality is a constant."""
+    if said.lane != "base":
+        return said
+    known = {"quality": BASE_QUALITY, "quality_error": BASE_QUALITY_ERROR}
+    return msgspec.structs.replace(said, candidates=tuple(msgspec.structs.replace(c, **known) for c in said.candidates))
 
 
-@pytest.mark.parametrize("count", range(9))
-@pytest.mark.parametrize("methods", [0, 1, 4])
-def test_what_is_packed_comes_back(count: int, methods: int) -> None:
-    prediction = _prediction(count, methods=methods)
-    slot = pack_entry(prediction, KEY, fingerprint=7, sequence=4, expiry=9)
-    assert unpack_entry(slot, None, "") == prediction
+PREDICTIONS = st.builds(
+    Prediction,
+    candidates=st.lists(CANDIDATES, max_size=8).map(tuple),
+    base=TABLES,
+    lane=st.sampled_from(get_args(Lane)),
+    late=st.booleans(),
+    prediction_seconds=SINGLE,
+    export=st.just(EXPORT),
+    fallback_reason=st.just("why"),
+).map(promised)
 
 
-@pytest.mark.parametrize("lane", ["base", "onnx", "torchscript"])
-@pytest.mark.parametrize("late", [False, True])
-def test_lane_and_lateness_come_back(lane: Lane, late: bool) -> None:
-    prediction = _prediction(1, lane=lane, late=late)
-    assert unpack_entry(pack_entry(prediction, KEY, fingerprint=7, sequence=4, expiry=9), None, "") == prediction
-
-
-def test_every_number_has_its_place() -> None:
-    slot = pack_entry(_prediction(3, late=True), KEY, fingerprint=7, sequence=4, expiry=9, kind=KIND_PLAN)
-    assert len(slot) == SLOT_BYTES
-    assert SLOT_HEAD.unpack_from(slot) == (4, 7, KEY, 9, KIND_PLAN, 1 | LATE, 3, 0b1111, 0.125)
-    assert slot[METHODS_OFFSET : METHODS_OFFSET + 8] == bytes((0, 1, 2, 0, 0, 0, 0, 0))
-    assert struct.unpack_from("<6f", slot, ESTIMATES_OFFSET + 24) == (1.25, 1.5, 1.75, 2.25, 1000.0, 2000.0)
-    assert slot[ESTIMATES_OFFSET + 72 : PLANS_OFFSET] == bytes(120)
-    assert slot[PLANS_OFFSET + 24 : PLANS_OFFSET + 48] == pack_plan(PLANS[1])
-    assert slot[PLANS_OFFSET + 72 : BASE_OFFSET] == bytes(120)
-    assert struct.unpack_from("<8f", slot, BASE_OFFSET) == (0, 1, 2, 3, 1 / 16, 1 + 1 / 16, 2 + 1 / 16, 3 + 1 / 16)
-    assert slot[BASE_OFFSET + 256 : CRC_OFFSET] == bytes(4)
-
-
-def test_the_crc_covers_the_sequence() -> None:
-    body = pack_body(_prediction(8), KEY, fingerprint=7, expiry=9)
-    assert zlib.crc32(seal(body, 4)) == RESIDUE
-    assert zlib.crc32(seal(body, 4)[:-4]) != zlib.crc32(seal(body, 6)[:-4])
-    assert zlib.crc32(seal(body, 6)[:8] + seal(body, 4)[8:]) != RESIDUE
-
-
-@pytest.mark.parametrize("plan", PLANS)
-def test_a_plan_comes_back(plan: Plan) -> None:
+@given(PLANS)
+def test_a_plan_survives_its_bytes(plan: Plan) -> None:
     assert unpack_plan(pack_plan(plan)) == plan
+
+
+@given(PREDICTIONS, st.integers(0, 2**63 - 1).map(lambda n: 2 * n), st.integers(0, 2**64 - 1))
+def test_a_prediction_survives_its_slot(said: Prediction, sequence: int, number: int) -> None:
+    slot = pack_entry(said, KEY, fingerprint=number, sequence=sequence, expiry=number, kind=KIND_PLAN)
+    assert len(slot) == SLOT_BYTES
+    assert zlib.crc32(slot) == RESIDUE
+    assert SLOT_HEAD.unpack_from(slot)[:5] == (sequence, number, KEY, number, KIND_PLAN)
+    assert unpack_entry(slot, EXPORT, "why") == said
+
+
+@given(PREDICTIONS.filter(lambda said: said.candidates), st.sampled_from(["weighted", "constrained"]))
+def test_what_is_unpacked_is_decided_alike(said: Prediction, policy: str) -> None:
+    """The base table is unpacked late and is no dict: nobody may notice."""
+    slot = pack_entry(said, KEY, fingerprint=1, sequence=2, expiry=3)
+    wanted = msgspec.convert({"policy": policy}, Constraints)
+    assert decide(unpack_entry(slot, EXPORT, "why"), wanted) == decide(said, wanted)
+
+
+def test_numbers_of_double_precision_become_single() -> None:
+    slot = pack_entry(prediction(0.1), KEY, fingerprint=1, sequence=2, expiry=3)
+    (single,) = struct.unpack("<f", struct.pack("<f", 0.1))
+    assert unpack_entry(slot, EXPORT, "").candidates[0].quality == single
+
+
+def test_a_body_is_sealed_with_any_sequence() -> None:
+    body = pack_body(prediction(), KEY, fingerprint=1, expiry=3)
+    assert len(body) == CRC_OFFSET - SEQUENCE.size
+    assert seal(body, 8) == pack_entry(prediction(), KEY, fingerprint=1, sequence=8, expiry=3)
+    assert seal(body, 8)[: SEQUENCE.size] == SEQUENCE.pack(8)
+    assert seal(body, 10)[-4:] != seal(body, 8)[-4:]
+
+
+def test_a_table_is_a_mapping_like_the_dict_it_was() -> None:
+    rows: dict[Method, tuple[float, ...]] = {"regression": (0.25,) * CELLS, "performance": (0.75,) * CELLS}
+    said = msgspec.structs.replace(prediction(), base=rows)
+    base = unpack_entry(pack_entry(said, KEY, fingerprint=1, sequence=2, expiry=3), EXPORT, "").base
+    assert dict(base) == rows == base
+    assert list(base) == ["performance", "regression"]
+    assert len(base) == 2
+    assert repr(base) == repr(dict(base))
+    assert "ppo" not in base
+    with pytest.raises(KeyError, match="ppo"):
+        base["ppo"]
+    with pytest.raises(KeyError, match="magic"):
+        base["magic"]  # type: ignore[index]
+
+
+def damaged(at: int, value: int) -> bytes:
+    slot = bytearray(pack_entry(prediction(), KEY, fingerprint=1, sequence=2, expiry=3))
+    slot[at] = value
+    return bytes(slot)
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "error"),
+    [
+        pytest.param(KIND_OFFSET + 2, 9, ValueError, id="nine candidates"),
+        pytest.param(48, 4, IndexError, id="fifth method"),
+        pytest.param(KIND_OFFSET + 1, 3, IndexError, id="fourth lane"),
+        pytest.param(PLANS_OFFSET, 9, InvalidPlan, id="plan out of bounds"),
+        pytest.param(PLANS_OFFSET + 1, 3, IndexError, id="fourth matte"),
+    ],
+)
+def test_what_no_writer_of_this_version_wrote_is_refused(at: int, value: int, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        unpack_entry(damaged(at, value), EXPORT, "")
+
+
+def test_plans_are_shared_and_the_memory_for_them_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_entry, "MOST_PLANS", 2)
+    monkeypatch.setattr(_entry, "_PLANS", _entry._Plans())
+    slot = pack_entry(prediction(candidates=1), KEY, fingerprint=1, sequence=2, expiry=3)
+    first, second = (unpack_entry(slot, EXPORT, "").candidates[0].plan for _ in range(2))
+    assert first is second
+    unpack_entry(pack_entry(prediction(candidates=8), KEY, fingerprint=1, sequence=2, expiry=3), EXPORT, "")
+    assert len(_entry._PLANS) <= 2
+
+
+def test_each_method_and_plan_on_an_image_has_its_own_key() -> None:
+    plans = (Plan(), Plan(upscale=2))
+    keys = {plan_key(image, method, plan) for image in (KEY, bytes(16)) for method in METHODS for plan in plans}
+    assert len(keys) == 2 * len(METHODS) * 2
+    assert all(len(key) == 16 for key in keys)
+    assert plan_key(KEY, "ppo", Plan()) == plan_key(KEY, "ppo", Plan())
