@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from router.errors import RouterError
 from vecroute._version import __version__
-from vecroute.cli import convert, evaluate, route, serve, status
+from vecroute.cli import cache, convert, evaluate, route, serve, status, warm
 from vecroute.cli._arguments import EXIT_CODES
 from vecroute.cli._terminal import leave_standard_output, say
 from vecroute.cli.errors import UsageError
@@ -19,9 +19,9 @@ EXIT_USAGE = 2
 EXIT_STOPPED = 130
 EXIT_BROKEN_PIPE = 141  # what a shell shows for a program that SIGPIPE ended
 
-_COMMANDS = (serve, route, convert, evaluate, status)
+_COMMANDS = (serve, route, convert, evaluate, status, warm, cache)
 # Top modules that an extra of the distribution brings.
-_EXTRAS = {"serve": "daemon", "route": "convert", "convert": "convert", "evaluate": "convert", "status": "convert"}
+_EXTRAS = {"serve": "daemon"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(str(exc))
         return EXIT_FAILED
     except ModuleNotFoundError as exc:
-        say(f"{exc.name} is not installed; run: pip install 'vecroute[{_EXTRAS[args.command]}]'")
+        say(f"{exc.name} is not installed; run: pip install 'vecroute[{_EXTRAS.get(args.command, 'convert')}]'")
         return EXIT_FAILED
     except KeyboardInterrupt:
         say("stopped")

@@ -8,7 +8,7 @@ import pytest
 
 from vecroute.cli import main, status
 
-COMMANDS = ("serve", "route", "convert", "evaluate", "status")
+COMMANDS = ("serve", "route", "convert", "evaluate", "status", "warm", "cache")
 VECROUTE = (sys.executable, "-m", "vecroute.cli")
 
 
