@@ -181,9 +181,10 @@ class SharedCacheWriter:
         now = self._clock()
         for body in old_slots.bodies_by_use():
             slots.put(body, now, self._ttl)
+        self._revive(new)
         # Before the rename: a reader that looks again in between finds the old file and tries once more later.
         old.store.store_word(STATUS, SUPERSEDED)
-        self._install(new)
+        install(self.path)
         self._segment, self._slots = new, slots
         _release(old, old_slots)
 
@@ -226,7 +227,8 @@ class SharedCacheWriter:
         segment = open_existing(self.path, self._mode, self._stores)
         if segment is None:
             segment = self._create(entries, int.from_bytes(os.urandom(8), "little"))
-            self._install(segment)
+            self._revive(segment)
+            install(self.path)
         self._segment = segment
         self._tally = Tally(segment.words)
         self._slots = Slots(segment, self._tally)
@@ -253,8 +255,8 @@ class SharedCacheWriter:
                 break
         else:
             segment.store.store_word(FINGERPRINT, 0)
-        # After a kill in the middle of a resize the old file is still the one.
-        segment.store.store_word(STATUS, ALIVE)
+        # Also after a kill in the middle of a resize: the old file is still the one.
+        self._revive(segment)
 
     def _geometry(self, entries: int, seed: int) -> Geometry:
         return geometry_for(
@@ -264,10 +266,9 @@ class SharedCacheWriter:
     def _create(self, entries: int, seed: int) -> WriterSegment:
         return create(self.path, self._geometry(entries, seed), self._mode, self._stores)
 
-    def _install(self, segment: WriterSegment) -> None:
+    def _revive(self, segment: WriterSegment) -> None:
         segment.store.store_word(HEARTBEAT, self._clock())
         segment.store.store_word(STATUS, ALIVE)
-        install(self.path)
 
     def _put(self, key: bytes, prediction: Prediction, kind: int) -> bool:
         # A run that began before a swap ends after it: what it says belongs to an export that is gone.

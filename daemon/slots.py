@@ -11,7 +11,7 @@ from daemon.segment import WriterSegment
 from daemon.tally import Tally
 from vecroute._entry import seal
 from vecroute._layout import EXPIRY, IDENTITY, LINE, RESIDUE, SLOT_BYTES, TAGS_OFFSET, WAYS, WORD
-from vecroute._placement import set_of, tag_of, victim, ways_of
+from vecroute._placement import place_of, victim, ways_of
 
 TAGS: Final = TAGS_OFFSET // WORD
 SLOT_WORDS: Final = SLOT_BYTES // WORD
@@ -22,7 +22,7 @@ _HEAD: Final = struct.Struct("<Q16sQ")  # how a body starts: fingerprint, key, e
 
 
 def next_even(sequence: int) -> int:
-    """Return the sequence word after the write that is under way or comes next."""
+    """Return the sequence word after the write that comes next."""
     return ((sequence | 1) + 1) & _MASK
 
 
@@ -46,9 +46,10 @@ class Slots:
 
     def find(self, key: bytes, now: int) -> bytes | None:
         """Return the checked copy of a key's slot and mark its use; one that has expired is cleared."""
-        first = set_of(key, self._seed, self._sets) * WAYS
+        number, tag = place_of(key, self._seed, self._sets)
+        first = number * WAYS
         identity = self.fingerprint.to_bytes(8, "little") + key
-        for way in ways_of(self._line(first), tag_of(key)):
+        for way in ways_of(self._line(first), tag):
             start = (self._first + (first + way) * SLOT_WORDS) * WORD
             copy = self._map[start : start + SLOT_BYTES]
             if copy[IDENTITY] != identity or zlib.crc32(copy) != RESIDUE:
@@ -64,12 +65,13 @@ class Slots:
     def put(self, body: bytes, now: int, ttl: int) -> None:
         """Write an entry into the way that has to make room, then clear an older entry of the same identity."""
         fingerprint, key, _ = _HEAD.unpack_from(body)
-        first = set_of(key, self._seed, self._sets) * WAYS
-        tag, line = tag_of(key), self._line(first)
+        number, tag = place_of(key, self._seed, self._sets)
+        first = number * WAYS
+        line = self._line(first)
         older = [first + way for way in ways_of(line, tag) if self._is(first + way, body[:24])]
         for slot in older:
             self._use(slot)  # so that it stays readable until the new one is there
-        slot = first + victim(line, self._dead(first, now), self.stamps[first : first + WAYS])
+        slot = first + victim(line, self._dead(first, now), self.stamps[first : first + WAYS].tolist())
         if self._words[TAGS + slot]:
             self._leave(slot, now, ttl)
         self._write(slot, int.from_bytes(tag, "little"), body)
@@ -88,7 +90,8 @@ class Slots:
         """Do the same with a slot that `held` does not count."""
         word = self._first + slot * SLOT_WORDS
         self._store.store_word(TAGS + slot, 0)
-        self._store.store_word(word, next_even(self._words[word]))
+        # Where a write was under way its whole body may be there, sealed for the next even number: that one is skipped.
+        self._store.store_word(word, next_even(self._words[word] + 1 & _MASK))
 
     def touch(self, slots: Iterable[int]) -> None:
         """Mark uses that readers tell of; numbers that no slot has are passed over."""
@@ -115,11 +118,11 @@ class Slots:
         return self._map[start + IDENTITY.start : start + IDENTITY.stop] == identity
 
     def _dead(self, first: int, now: int) -> list[bool]:
-        words, start = self._words, self._first + first * SLOT_WORDS
-        return [
-            words[word + FINGERPRINT_WORD] != self.fingerprint or words[word + EXPIRY_WORD] <= now
-            for word in range(start, start + WAYS * SLOT_WORDS, SLOT_WORDS)
-        ]
+        start, current = self._first + first * SLOT_WORDS, self.fingerprint
+        end = start + WAYS * SLOT_WORDS
+        fingerprints = self._words[start + FINGERPRINT_WORD : end : SLOT_WORDS].tolist()
+        expiries = self._words[start + EXPIRY_WORD : end : SLOT_WORDS].tolist()
+        return [fingerprints[way] != current or expiries[way] <= now for way in range(WAYS)]
 
     def _leave(self, slot: int, now: int, ttl: int) -> None:
         """Count an entry that makes room."""

@@ -37,6 +37,8 @@ def tag_of(key: bytes) -> bytes:
 
 def ways_of(line: bytes, tag: bytes) -> list[int]:
     """Return the ways of a set whose tag is this one; a tag is a hint, the slot decides."""
+    if tag not in line:  # nearly always, and ten times as fast
+        return []
     return [way for way in range(WAYS) if line[way * WORD : (way + 1) * WORD] == tag]
 
 
@@ -49,4 +51,5 @@ def victim(line: bytes, dead: Sequence[bool], used: Sequence[int]) -> int:
     empty = ways_of(line, EMPTY)
     if empty:
         return empty[0]
-    return min(range(WAYS), key=lambda way: (not dead[way], used[way]))
+    ways = [way for way in range(WAYS) if dead[way]] if True in dead else range(WAYS)
+    return min(ways, key=used.__getitem__)
