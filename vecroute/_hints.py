@@ -9,6 +9,7 @@ from vecroute._layout import WORD, BadSegment
 from vecroute._mapping import map_shared
 
 READERS: Final = 1024  # counters of local hits: one per reader
+_MOST: Final = (1 << 64) - 1
 _SEALS: Final = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
 
 
@@ -25,7 +26,7 @@ def hints_bytes(entries: int) -> int:
 class Hints:
     """The daemon's memfd, mapped for writing; no descriptor belongs to it."""
 
-    __slots__ = ("_counter", "_hits", "_map", "_words", "entries")
+    __slots__ = ("_counter", "_map", "_words", "entries")
 
     def __init__(self, descriptor: int, entries: int, reader: int | None) -> None:
         """Map it; the descriptor stays the caller's.
@@ -40,17 +41,19 @@ class Hints:
         if sealed & _SEALS != _SEALS or os.fstat(descriptor).st_size != hints_bytes(entries):
             raise BadSegment("the hints are not sealed or have another size")
         self.entries = entries
-        self._map = map_shared(descriptor, hints_bytes(entries), mmap.PROT_READ | mmap.PROT_WRITE)
+        try:
+            self._map = map_shared(descriptor, hints_bytes(entries), mmap.PROT_READ | mmap.PROT_WRITE)
+        except OSError as exc:
+            raise BadSegment(f"the hints cannot be mapped ({exc.strerror})") from exc
         self._words = memoryview(self._map).cast("Q")
         self._counter = None
         if reader is not None and 0 <= reader < READERS:
             self._counter = counters_offset(entries) // WORD + reader
-        self._hits = 0
 
     def touch(self, slot: int) -> None:
         """Say that a slot was used."""
         if not self._map[slot]:  # most are set already: reading leaves the cache line with everybody
             self._map[slot] = 1
         if self._counter is not None:
-            self._hits += 1
-            self._words[self._counter] = self._hits
+            # Ours alone by agreement; whatever else is written there must not stop us.
+            self._words[self._counter] = self._words[self._counter] + 1 & _MOST

@@ -1,10 +1,13 @@
 """Every key has one set and a tag that is never empty; who makes room is decided by emptiness, death and last use."""
 
 import random
+import struct
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from vecroute._layout import WAYS
+from vecroute._layout import LARGEST_ENTRIES, WAYS
 from vecroute._placement import EMPTY, place_of, set_of, tag_of, victim, ways_of
 
 TAGS = [bytes([way + 1]) * 8 for way in range(WAYS)]
@@ -25,6 +28,27 @@ def test_the_hurried_way_gives_the_same_place(key: bytes) -> None:
     for sets in (1, 7, 1_250_000):
         assert place_of(key, 0xDEADBEEF, sets) == (set_of(key, 0xDEADBEEF, sets), tag_of(key))
         assert set_of(key, 0xDEADBEEF, sets) < sets
+
+
+@given(st.binary(min_size=16, max_size=16), st.integers(0, 2**64 - 1), st.integers(1, LARGEST_ENTRIES // WAYS))
+def test_every_key_has_a_place(key: bytes, seed: int, sets: int) -> None:
+    number, tag = place_of(key, seed, sets)
+    assert 0 <= number < sets
+    assert tag != EMPTY
+    assert (number, tag) == (set_of(key, seed, sets), tag_of(key))
+
+
+@pytest.mark.parametrize("length", [0, 15, 17])
+def test_only_whole_keys_have_a_place(length: int) -> None:
+    with pytest.raises(struct.error):
+        place_of(bytes(length), 0, 1)
+
+
+def test_the_place_is_part_of_the_format() -> None:
+    """Readers in other languages compute it too: these numbers may never change."""
+    key = bytes(range(16))
+    assert place_of(key, 0x5EED, 1250) == (139, bytes(range(8, 16)))
+    assert place_of(key[:8] + EMPTY, 0x5EED, 1250) == (139, b"\1" + bytes(7))
 
 
 def test_no_tag_means_empty() -> None:
