@@ -64,11 +64,14 @@ class LocalCache:
         now = monotonic()
         if not self._wanted or now < self._next_open:
             return None
+        self._next_open = now + OPEN_PAUSE
+        path = cache_path(self._socket)
+        if not os.path.lexists(path):
+            return None  # before the import: it takes some milliseconds
         from vecroute._shared_cache import SharedCache
 
-        self._next_open = now + OPEN_PAUSE
         try:
-            self._cache = SharedCache.open(cache_path(self._socket))
+            self._cache = SharedCache.open(path)
         except BadSegment:
             return None
         return self._cache

@@ -232,6 +232,7 @@ def test_a_file_that_is_not_there_is_looked_for_once_a_second(tmp_path: Path, mo
         opened.append(path)
         raise BadSegment("absent")
 
+    (tmp_path / "s.cache").touch()
     monkeypatch.setattr(SharedCache, "open", open_nothing)
     local = _local.LocalCache(tmp_path / "s")
     call = PreparedCall(message=b"", read=bool, key=KEY, lookup=lambda cache, key: True)

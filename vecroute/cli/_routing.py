@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from models import HybridRouter
 
 # The daemon is not there, or no longer, or too busy: this process can decide as well as it can.
-_GONE = (errors.DaemonUnavailable, errors.ShuttingDown, errors.Overloaded, errors.TimeoutExceeded)
+# Another thread that found that out may have closed the client.
+_GONE = (
+    errors.DaemonUnavailable, errors.ShuttingDown, errors.Overloaded, errors.TimeoutExceeded, errors.ClientClosed,
+)  # fmt: skip
 
 
 class Asker:

@@ -65,3 +65,10 @@ def test_broken_exports_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[s
     with Asker(tmp_path / "nobody", models=tmp_path / "models") as asker:
         assert asker.route(png()).lane == "base"
     assert "broken" in capsys.readouterr().err
+
+
+def test_a_client_that_another_thread_has_just_closed_is_left_too(tmp_path: Path) -> None:
+    with Asker(tmp_path / "nobody") as asker:
+        assert asker._client is not None
+        asker._client.close()
+        assert asker.route(png()).cache == "local"
