@@ -1,6 +1,6 @@
 """Routing: find what is known of an image, have the rest computed, decide; a cached answer never leaves the loop."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import msgspec
@@ -14,6 +14,7 @@ from daemon.inference import Inference
 from daemon.keeper import Keeper
 from daemon.pool import Job, Pool
 from daemon.settings import Settings
+from daemon.warming import Warmer
 from models import Export
 from router import Constraints, Features, Method, Plan, Prediction, decide
 from router.pixels import Sample, sample
@@ -66,7 +67,7 @@ class Routing:
         flights: Flights[Prediction],
         host: HostSampler,
         cache: Keeper,
-        note: Callable[[bytes, Sample], None],
+        warmer: Warmer,
     ) -> None:
         self._settings = settings
         self._policy = settings.decision_policy()
@@ -76,7 +77,7 @@ class Routing:
         self._flights = flights
         self._host = host
         self._cache = cache
-        self._note = note
+        self._warmer = warmer
         self.fallbacks = 0
 
     def look_up(self, request: RouteRequest, descriptors: Sequence[Descriptor]) -> Asked:
@@ -88,10 +89,10 @@ class Routing:
         asked = self._asked(request, descriptors)
         if asked.hash is None:
             return asked
-        prediction = self._cache.get(asked.hash)
-        if prediction is None and request.hash is not None:
+        asked = self._with_prediction(asked, asked.hash)
+        if asked.prediction is None and request.hash is not None:
             raise UnknownImage(request.hash)
-        return _answered(asked, prediction)
+        return asked
 
     async def wait_prediction(self, asked: Asked) -> Asked:
         """Return the same with a prediction.
@@ -102,7 +103,7 @@ class Routing:
         if asked.features is None and asked.hash is None:
             asked = await self._wait_read(asked)
             assert asked.hash is not None
-            asked = _answered(asked, self._cache.get(asked.hash))
+            asked = self._with_prediction(asked, asked.hash)
         if asked.prediction is not None:
             return asked
         # Both belong together, and stay what they are in here whatever is swapped or flushed meanwhile.
@@ -152,6 +153,13 @@ class Routing:
             self._cache.keep_plan(image.hash, scored.candidate, scored.lane, fingerprint)
         return candidate_to_wire(scored.candidate, scored.lane, export.info)
 
+    def _with_prediction(self, asked: Asked, key: bytes) -> Asked:
+        prediction = self._cache.get(key)
+        if prediction is None:
+            return asked
+        self._warmer.touch(key)
+        return Asked(hash=key, prediction=prediction, cached=True)
+
     def _with_plan(self, asked: AskedPlan) -> AskedPlan:
         assert asked.image.hash is not None
         known = self._cache.get_plan(asked.image.hash, asked.method, asked.plan)
@@ -198,7 +206,7 @@ class Routing:
 
         prediction = await self._inference.predict(export, measure)
         if asked.hash is not None and self._cache.keep(asked.hash, prediction, fingerprint):
-            self._note(asked.hash, measured[0])
+            self._warmer.note(asked.hash, measured[0])
         return prediction
 
     def _measure(self, asked: Asked) -> Sample:
@@ -215,10 +223,3 @@ def _chosen(index: int, descriptors: Sequence[Descriptor]) -> Descriptor:
     raise InvalidValue(
         "fileDescriptor", f"fileDescriptor is {index}, {len(descriptors)} came with the message; count from 0"
     )
-
-
-def _answered(asked: Asked, prediction: Prediction | None) -> Asked:
-    """Return what was asked with what the cache says of it."""
-    if prediction is None:
-        return asked
-    return Asked(hash=asked.hash, prediction=prediction, cached=True)

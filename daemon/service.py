@@ -278,7 +278,7 @@ class Service:
             Flights(work),
             self._host,
             self._cache,
-            self._warmer.note,
+            self._warmer,
         )
         tell = partial(status, self._settings, self._counters, self._exports, routing, self._cache, self._outcomes)
         return Dispatcher(routing, self._cache, self._outcomes, self._reloader, tell)

@@ -44,6 +44,10 @@ class Warmer:
             self._waiting.append((key, sample))
             self._more.set()
 
+    def touch(self, key: bytes) -> None:
+        """Note that an image was asked for again."""
+        self._recent.touch(key)
+
     def renew(self) -> None:
         """Predict anew what has no valid entry now, from the beginning."""
         self._changed.set()

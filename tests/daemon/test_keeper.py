@@ -154,6 +154,14 @@ def test_where_another_writes_the_daemons_own_cache_serves_and_says_why(
         keeper.describe(Client())
 
 
+def test_where_something_else_lies_at_the_path_it_is_left_alone(make: Make, onnx: Export, tmp_path: Path) -> None:
+    cache_path(tmp_path / "router").mkdir()
+    keeper = make()
+    keeper.use(onnx)
+    assert keeper.keep(A, onnx.predict(SAMPLE), keeper.fingerprint)
+    assert "cannot be replaced" in str(keeper.status().problem)
+
+
 def test_not_wanted_it_is_no_problem(make: Make, onnx: Export, tmp_path: Path) -> None:
     keeper = make(cache_shared=False)
     keeper.use(onnx)

@@ -5,6 +5,7 @@ import mmap
 import os
 import shutil
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from router import Plan
 from tests.daemon.harness import PATIENCE, Daemon, Raw, StartDaemon, launch, stop, wait_ready
 from tests.daemon.pictures import png
 from tests.exports import write_export
-from vecroute import SharedCache, image_hash
+from vecroute import Client, SharedCache, image_hash
 from vecroute._hints import hints_bytes
 from vecroute._interface import INTERFACE
 from vecroute._paths import cache_path
@@ -214,6 +215,28 @@ def test_without_room_for_the_file_requests_are_answered_all_the_same(start: Sta
     assert "only the daemon's own cache serves" in daemon.log.read_text()
     with daemon.connect() as raw:
         assert raw.call("Cache").error == f"{INTERFACE}.NoSharedCache"
+    assert daemon.terminate() == 0
+
+
+@pytest.fixture
+def small_tmpfs(tmp_path: Path) -> Iterator[Path]:
+    """A file system with room for a socket, not for a cache."""
+    directory = tmp_path / "tmpfs"
+    directory.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "vecroute-test", directory], check=False, capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("only root may mount; the test before this one limits the size of files instead")
+    yield directory
+    subprocess.run(["umount", "--lazy", directory], check=True)
+
+
+def test_on_a_full_tmpfs_the_daemons_own_cache_serves(start: StartDaemon, models: Path, small_tmpfs: Path) -> None:
+    daemon = start(models=models, prediction_deadline=10, socket=small_tmpfs / "router")
+    with Client(small_tmpfs / "router", timeout=PATIENCE) as client:
+        assert [client.route(png()).cache for _ in range(2)] == ["miss", "hit"]
+        assert "cannot be made (No space left on device)" in str(client.status().cache.problem)
     assert daemon.terminate() == 0
 
 
