@@ -9,7 +9,8 @@ import pytest
 import uvloop
 
 from tests.vecroute.fake_daemon import Behaviour, FakeDaemon, answer
-from vecroute import AsyncClient, Client
+from tests.vecroute.segments import Clock, SegmentWriter
+from vecroute import AsyncClient, Client, SharedCache, _shared_cache
 
 StartDaemon = Callable[..., FakeDaemon]
 
@@ -92,3 +93,27 @@ def connect(request: pytest.FixtureRequest, socket_path: Path) -> Iterator[Calla
     yield begin
     for caller in made:
         caller.end()
+
+
+@pytest.fixture
+def cache_file(tmp_path: Path) -> Path:
+    return tmp_path / "c.cache"
+
+
+@pytest.fixture
+def writer(cache_file: Path) -> Iterator[SegmentWriter]:
+    with SegmentWriter(cache_file) as made:
+        yield made
+
+
+@pytest.fixture
+def cache(writer: SegmentWriter) -> Iterator[SharedCache]:
+    with SharedCache.open(writer.path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(_shared_cache, "_clock", made)
+    return made

@@ -11,7 +11,7 @@ from router import METHODS, Candidate, Plan, Prediction
 from tests.vecroute.builders import EXPORT
 from vecroute._boot import boot_id, boot_time
 from vecroute._context import SharedContext, block_of, pack_context
-from vecroute._entry import CELLS, pack_entry
+from vecroute._entry import CELLS, pack_body, seal
 from vecroute._layout import (
     ALIVE,
     AVAILABILITY,
@@ -20,11 +20,13 @@ from vecroute._layout import (
     CONTEXT_OFFSET,
     FINGERPRINT,
     HEARTBEAT,
+    IDENTITY,
     KIND_PREDICTION,
     LINE,
     SLOT_BYTES,
     STATUS,
     SYSTEM_LOAD,
+    WAYS,
     WORD,
     Geometry,
     geometry_for,
@@ -32,6 +34,8 @@ from vecroute._layout import (
 )
 from vecroute._placement import EMPTY, set_of, tag_of, ways_of
 
+# A third of what a slot holds behind its sequence: what is stored between two pauses.
+PIECE = 232
 HOUR = 3_600_000_000_000
 FINGERPRINTS = (0x1111111111111111, 0x2222222222222222)
 
@@ -84,39 +88,30 @@ class SegmentWriter:
         self.words[word] = value
 
     def publish(
-        self,
-        key: bytes,
-        prediction: Prediction,
-        *,
-        lifetime: int = HOUR,
-        kind: int = KIND_PREDICTION,
-        way: int | None = None,
+        self, key: bytes, said: Prediction, *, lifetime: int = HOUR, kind: int = KIND_PREDICTION, way: int | None = None
     ) -> tuple[int, int]:
         """Write an entry into the next way of its set, then clear the older one; return the set and the way."""
+        expiry, fingerprint = max(boot_time() + lifetime, 0), self.words[FINGERPRINT]
+        return self.write(key, pack_body(said, key, fingerprint=fingerprint, expiry=expiry, kind=kind), way)
+
+    def write(self, key: bytes, body: bytes, way: int | None = None) -> tuple[int, int]:
+        """Publish a body that is packed already."""
         number = set_of(key, self.geometry.seed, self.geometry.sets)
-        start, fingerprint = self.geometry.tag_line(number), self.words[FINGERPRINT]
-        older = [w for w in ways_of(self.map[start : start + LINE], tag_of(key)) if w != way]
-        if way is None:
-            free = ways_of(self.map[start : start + LINE], EMPTY)
-            way = free[0] if free else self._next(number, older)
+        first, ways = self.geometry.tag_line(number) // WORD, self._ways(number, tag_of(key))
+        older = [old for old in ways if old != way and self.map[self.slot(number, old)][IDENTITY] == body[:24]]
+        way = self._room(number, older) if way is None else way
         offset = self.geometry.slot(number, way)
-        sequence = self.words[offset // WORD]
-        even = sequence + 1 + (sequence + 1) % 2
-        slot = pack_entry(
-            prediction, key, fingerprint=fingerprint, sequence=even, expiry=boot_time() + lifetime, kind=kind
-        )
-        tag = start // WORD + way
-        self.store(tag, 0)
+        even = self.words[offset // WORD] + 2 & ~1
+        slot = seal(body, even)
+        self.store(first + way, 0)
         self.store(offset // WORD, even - 1)
-        self.pause()
-        for at in range(WORD, SLOT_BYTES, 232):
-            self.map[offset + at : offset + at + 232] = slot[at : at + 232]
+        for at in range(WORD, SLOT_BYTES, PIECE):
             self.pause()
+            self.map[offset + at : offset + at + PIECE] = slot[at : at + PIECE]
         self.store(offset // WORD, even)
-        self.store(tag, int.from_bytes(tag_of(key), "little"))
+        self.store(first + way, int.from_bytes(tag_of(key), "little"))
         for old in older:
-            if self._is(number, old, fingerprint, key):
-                self.store(start // WORD + old, 0)
+            self.store(first + old, 0)
         return number, way
 
     def slot(self, number: int, way: int) -> slice:
@@ -132,14 +127,17 @@ class SegmentWriter:
         self.floats.release()
         self.map.close()
 
-    def _next(self, number: int, taken: list[int]) -> int:
-        while True:
-            self._turns[number] = way = (self._turns.get(number, -1) + 1) % 8
-            if way not in taken:
-                return way
+    def _ways(self, number: int, tag: bytes) -> list[int]:
+        start = self.geometry.tag_line(number)
+        return ways_of(self.map[start : start + LINE], tag)
 
-    def _is(self, number: int, way: int, fingerprint: int, key: bytes) -> bool:
-        return self.map[self.slot(number, way)][8:32] == fingerprint.to_bytes(8, "little") + key
+    def _room(self, number: int, older: list[int]) -> int:
+        if empty := self._ways(number, EMPTY):
+            return empty[0]
+        turn = self._turns.get(number, -1)
+        way = next(way for step in range(1, 1 + WAYS) if (way := (turn + step) % WAYS) not in older)
+        self._turns[number] = way
+        return way
 
 
 def prediction(marker: float = 0.5, candidates: int = 8, *, base: bool = True) -> Prediction:
@@ -162,3 +160,13 @@ def prediction(marker: float = 0.5, candidates: int = 8, *, base: bool = True) -
 def wait_long(seconds: float) -> Callable[[], None]:
     """Return a pause that leaves readers time to look between two stores."""
     return lambda: time.sleep(seconds)
+
+
+class Clock:
+    """The boot's clock, which tests move on."""
+
+    def __init__(self) -> None:
+        self.ahead = 0
+
+    def __call__(self, _: int) -> int:
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME) + self.ahead
