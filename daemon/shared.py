@@ -57,16 +57,23 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     evicted_ages: tuple[int, ...]
 
 
+class Environment(msgspec.Struct, frozen=True):
+    """What the writer takes from outside: nanoseconds since the boot, random bytes, and who stores into the file."""
+
+    clock: Callable[[], int]
+    random: Callable[[int], bytes]
+    stores: Stores
+
+
 class SharedCacheWriter:
     """Publishes predictions; one owner, one thread, one process. Nothing is valid before `use` has said for whom."""
 
-    def __init__(
-        self, path: Path, number: int, mode: int, ttl: float, clock: Callable[[], int], stores: Stores
-    ) -> None:
+    def __init__(self, path: Path, number: int, mode: int, ttl_ns: int, environment: Environment) -> None:
         """`open` does this."""
         self.path = path
         self._lock: int | None = number
-        self._mode, self._ttl, self._clock, self._stores = mode & ~_NO_WRITE, round(ttl * _NS), clock, stores
+        self._mode, self._ttl, self._environment = mode, ttl_ns, environment
+        self._clock = environment.clock
         self._context, self._block = SharedContext(), -1
         self._lane: Lane = "base"
         self._segment: WriterSegment
@@ -82,6 +89,7 @@ class SharedCacheWriter:
         mode: int = 0o600,
         *,
         clock: Callable[[], int] = boot_time,
+        random: Callable[[int], bytes] = os.urandom,
         stores: Stores = Words,
     ) -> Self:
         """Return the writer of the file at `path` with room for `entries`; what is intact there stays.
@@ -92,7 +100,7 @@ class SharedCacheWriter:
             CacheTaken: another process writes there.
             CacheUnusable: no room, no permission.
         """
-        writer = cls(path, lock(path), mode, ttl, clock, stores)
+        writer = cls(path, lock(path), mode & ~_NO_WRITE, round(ttl * _NS), Environment(clock, random, stores))
         try:
             writer._start(entries)
         except BaseException:
@@ -179,7 +187,7 @@ class SharedCacheWriter:
         _copy_head(old, new)
         slots.fingerprint = old_slots.fingerprint
         now = self._clock()
-        for body in old_slots.bodies_by_use():
+        for body in old_slots.bodies_by_use(now):
             slots.put(body, now, self._ttl)
         self._revive(new)
         # Before the rename: a reader that looks again in between finds the old file and tries once more later.
@@ -224,9 +232,9 @@ class SharedCacheWriter:
         return self._segment.words[EPOCH]
 
     def _start(self, entries: int) -> None:
-        segment = open_existing(self.path, self._mode, self._stores)
+        segment = open_existing(self.path, self._mode, self._environment.stores)
         if segment is None:
-            segment = self._create(entries, int.from_bytes(os.urandom(8), "little"))
+            segment = self._create(entries, int.from_bytes(self._environment.random(8), "little"))
             self._revive(segment)
             install(self.path)
         self._segment = segment
@@ -260,11 +268,16 @@ class SharedCacheWriter:
 
     def _geometry(self, entries: int, seed: int) -> Geometry:
         return geometry_for(
-            entries, seed=seed, instance=os.urandom(16), boot=boot_id(), created=self._clock(), writer=os.getpid()
+            entries,
+            seed=seed,
+            instance=self._environment.random(16),
+            boot=boot_id(),
+            created=self._clock(),
+            writer=os.getpid(),
         )
 
     def _create(self, entries: int, seed: int) -> WriterSegment:
-        return create(self.path, self._geometry(entries, seed), self._mode, self._stores)
+        return create(self.path, self._geometry(entries, seed), self._mode, self._environment.stores)
 
     def _revive(self, segment: WriterSegment) -> None:
         segment.store.store_word(HEARTBEAT, self._clock())

@@ -4,13 +4,13 @@ import mmap
 import struct
 import zlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from daemon.segment import WriterSegment
 from daemon.tally import Tally
 from vecroute._entry import seal
-from vecroute._layout import EXPIRY, IDENTITY, LINE, RESIDUE, SLOT_BYTES, TAGS_OFFSET, WAYS, WORD
+from vecroute._layout import CRC_OFFSET, EXPIRY, IDENTITY, LINE, RESIDUE, SLOT_BYTES, TAGS_OFFSET, WAYS, WORD
 from vecroute._placement import place_of, victim, ways_of
 
 TAGS: Final = TAGS_OFFSET // WORD
@@ -99,12 +99,13 @@ class Slots:
             if 0 <= slot < len(self.stamps):
                 self._use(slot)
 
-    def bodies_by_use(self) -> Iterable[bytes]:
-        """Yield each entry without sequence and CRC, the one used longest ago first."""
+    def bodies_by_use(self, now: int) -> Iterator[bytes]:
+        """Yield each entry that has not expired, without sequence and CRC, the one used longest ago first."""
         tagged = [slot for slot in range(len(self.stamps)) if self._words[TAGS + slot]]
         for slot in sorted(tagged, key=self.stamps.__getitem__):
-            start = (self._first + slot * SLOT_WORDS) * WORD
-            yield self._map[start + WORD : start + SLOT_BYTES - 4]
+            word = self._first + slot * SLOT_WORDS
+            if self._words[word + EXPIRY_WORD] > now:
+                yield self._map[(word + 1) * WORD : word * WORD + CRC_OFFSET]
 
     def close(self) -> None:
         self.stamps.release()
