@@ -32,7 +32,8 @@ demo: setup ## Set up, convert examples/ through a daemon, write demo/index.html
 train: setup ## Set up, then redo labels, models and the default export from nothing (hours)
 	$(BIN)/python -m training all
 
-bench: setup ## Set up, then measure the speed claims
+bench: setup ## Set up, install the peers, then measure the speed claims
+	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m benchmarks
 
 clean: ## Remove .venv/, demo/ and all caches
