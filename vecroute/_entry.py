@@ -142,8 +142,8 @@ def unpack_entry(slot: bytes, export: ExportInfo | None, reason: str) -> Predict
         IndexError: likewise a name that does not exist.
     """
     _, lane, count, known, seconds = _SUMMARY.unpack_from(slot, KIND_OFFSET)
-    if count > MAX_CANDIDATES:
-        raise ValueError(f"{count} candidates are more than {MAX_CANDIDATES}")
+    if count > MAX_CANDIDATES or known >> len(METHODS):
+        raise ValueError(f"more than {MAX_CANDIDATES} candidates or {len(METHODS)} methods")
     rows = zip(
         slot[METHODS_OFFSET : METHODS_OFFSET + count],
         _PACKED_PLAN.iter_unpack(slot[PLANS_OFFSET : PLANS_OFFSET + count * _PACKED_PLAN.size]),

@@ -128,6 +128,7 @@ def damaged(at: int, value: int) -> bytes:
     ("at", "value", "error"),
     [
         pytest.param(KIND_OFFSET + 2, 9, ValueError, id="nine candidates"),
+        pytest.param(KIND_OFFSET + 3, 16, ValueError, id="table of a fifth method"),
         pytest.param(48, 4, IndexError, id="fifth method"),
         pytest.param(KIND_OFFSET + 1, 3, IndexError, id="fourth lane"),
         pytest.param(PLANS_OFFSET, 9, InvalidPlan, id="plan out of bounds"),
