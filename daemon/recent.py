@@ -17,13 +17,15 @@ import numpy as np
 
 from router import Features
 from router.pixels import PICTURE_SIDE, Sample
+from vecroute._version import __version__
 
 MOST_SAMPLES = 512
 # Noise does not pack; then fewer are kept.
 MOST_BYTES = 32 * 1024 * 1024
 _CHANNELS = 4
-# Changes with the names of the features, too: they would mean something else.
-_MAGIC = b"vecroute recent 1 " + hashlib.sha256(" ".join(Features.__struct_fields__).encode()).digest()
+# Another version may measure otherwise, and features of other names mean something else.
+_MEASURED = " ".join((__version__, *Features.__struct_fields__))
+_MAGIC = b"vecroute recent 1 " + hashlib.sha256(_MEASURED.encode()).digest()
 _FILE_BYTES = 2 * MOST_BYTES
 
 

@@ -118,6 +118,7 @@ class Service:
             _raise_descriptor_limit(settings.max_connections)
             held.callback(self._cache.close)
             self._cache.open()
+            self._load_recent()
             async with anyio.create_task_group() as keepers:
                 await keepers.start(self._obey_signals)
                 if await self._until_stopping(self._prepare):
@@ -240,17 +241,19 @@ class Service:
         self._warmer.renew()
 
     def _start_keeping(self, keepers: TaskGroup) -> None:
-        try:
-            self._recent.load(self._recent_path)
-        except FileNotFoundError:
-            pass
-        except (OSError, ValueError) as error:
-            _log.warning("what was asked last is forgotten", path=str(self._recent_path), reason=str(error))
         keepers.start_soon(self._host.run)
         keepers.start_soon(self._cache.run)
         keepers.start_soon(self._warmer.run)
         if (watch := open_watch(os.environ)) is not None:
             keepers.start_soon(Pressure(watch, self._shed).run)
+
+    def _load_recent(self) -> None:
+        try:
+            self._recent.load(self._recent_path)
+        except FileNotFoundError:
+            return  # the first start
+        except (OSError, ValueError) as error:
+            _log.warning("what was asked last is forgotten", path=str(self._recent_path), reason=str(error))
 
     def _save_recent(self) -> None:
         try:

@@ -21,7 +21,8 @@ def _same(one: Sample, other: Sample) -> bool:
 
 @pytest.mark.parametrize("data", [png((300, 200)), png((1, 9)), noise(64)], ids=["large", "thin", "noise"])
 def test_a_packed_sample_is_exactly_the_same(data: bytes) -> None:
-    assert _same(unpack(pack(sample(data))), sample(data))
+    one = sample(data)
+    assert _same(unpack(pack(one)), one)
 
 
 def test_features_alone_need_no_picture() -> None:
@@ -66,15 +67,16 @@ def test_bytes_are_bounded_too() -> None:
 
 def test_a_file_keeps_order_and_samples_and_is_ours_alone(tmp_path: Path) -> None:
     recent, again = Recent(), Recent()
-    for key, size in ((A, 10), (B, 20)):
-        recent.put(key, pack(sample(png((size, size)))))
+    one, other = sample(png((10, 10))), sample(png((20, 20)))
+    recent.put(A, pack(one))
+    recent.put(B, pack(other))
     (tmp_path / "recent").write_bytes(b"old")
     recent.save(tmp_path / "recent")
     again.load(tmp_path / "recent")
     assert again.newest_first() == [B, A]
     packed = again.get(A)
     assert packed is not None
-    assert _same(unpack(packed), sample(png((10, 10))))
+    assert _same(unpack(packed), one)
     assert (tmp_path / "recent").stat().st_mode & 0o777 == 0o600
     assert [path.name for path in tmp_path.iterdir()] == ["recent"]
 

@@ -15,6 +15,7 @@ from daemon.service import EXIT_FAILED, EXIT_SETTINGS, EXIT_TAKEN, EXIT_UNFINISH
 from tests.daemon.harness import PATIENCE, Daemon, Raw, StartDaemon, launch, stop, wait_ready
 from tests.daemon.pictures import noise, png
 from tests.exports import slow_predictor, write_export
+from vecroute import image_hash
 from vecroute._interface import INTERFACE
 from vecroute._varlink import encode_call
 
@@ -180,6 +181,18 @@ def test_more_requests_than_the_queue_holds_are_refused(slow: Daemon) -> None:
     assert errors == [None] * 3 + [f"{INTERFACE}.Overloaded"] * 2
     for raw in clients:
         raw.socket.close()
+
+
+def test_what_is_cached_needs_no_thread(slow: Daemon) -> None:
+    data = png((11, 9))
+    with slow.connect() as busy, slow.client() as client:
+        decision = client.route(data)
+        busy.send(encode_call(f"{INTERFACE}.Route", {"content": png((12, 9))}))
+        _wait_inflight(slow, 1)
+        assert client.route(data).cache == client.route(hash=image_hash(data).hex()).cache == "hit"
+        client.predict(data, method=decision.primary_method, plan=decision.plan)
+        assert client.status().inflight == 2  # the only thread is still taken
+        assert busy.reply().error is None
 
 
 def test_a_client_that_goes_away_frees_its_place(slow: Daemon) -> None:
