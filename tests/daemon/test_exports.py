@@ -82,7 +82,12 @@ def test_the_fingerprint_sees_each_change(tmp_path: Path) -> None:
 async def test_a_swap_is_seen_at_once_and_a_failure_leaves_the_old_one(tmp_path: Path) -> None:
     models = tmp_path / "models"
     write_export(models / "a", forest=False, version="1", created="2026-01-01T00:00:00Z")
-    exports = Exports(Settings(models=models), Pool("loader", 1, 8))
+    swaps: list[tuple[str, bool]] = []
+    exports = Exports(
+        Settings(models=models),
+        Pool("loader", 1, 8),
+        lambda export: swaps.append((export.info.version, export is exports.current)),
+    )
     with anyio.fail_after(30):
         assert await exports.load()
         assert (exports.current.info.version, exports.problem) == ("1", None)
@@ -94,3 +99,4 @@ async def test_a_swap_is_seen_at_once_and_a_failure_leaves_the_old_one(tmp_path:
         assert exports.current.info.version == "2"
         assert "quality_predictor.onnx" in str(exports.problem)
         assert await exports.wait_fingerprint() == exports.files
+    assert swaps == [("1", True), ("2", True)]

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import anyio
 import pytest
 
 from daemon.host import SMOOTHING, HostSampler, resident_bytes
+from router import Host
 
 
 def _write(proc: Path, busy: int, idle: int, available: int = 250) -> None:
@@ -33,6 +35,15 @@ def test_a_host_that_tells_nothing_counts_as_idle(tmp_path: Path) -> None:
     host = HostSampler(tmp_path)
     host.sample()
     assert (host.now().system_load, host.now().resource_availability) == (0.0, 1.0)
+
+
+@pytest.mark.anyio
+async def test_each_reading_is_told_and_the_first_one_at_once(tmp_path: Path) -> None:
+    _write(tmp_path, busy=1, idle=1, available=250)
+    told: list[Host] = []
+    with anyio.move_on_after(0):
+        await HostSampler(tmp_path, told.append).run()
+    assert [host.resource_availability for host in told] == [0.25]
 
 
 def test_this_process_has_some_memory() -> None:

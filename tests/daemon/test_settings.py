@@ -32,6 +32,10 @@ def test_the_file_can_be_named_in_the_environment(tmp_path: Path) -> None:
     assert load_settings(environment={"VECROUTE_CONFIG": str(config)}).prediction_deadline == 0.02
 
 
+def test_what_concerns_clients_alone_is_no_setting() -> None:
+    assert load_settings(environment={"VECROUTE_SHARED_CACHE": "0"}) == Settings()
+
+
 @pytest.mark.parametrize(
     ("file", "environment", "flags", "said"),
     [
@@ -39,6 +43,8 @@ def test_the_file_can_be_named_in_the_environment(tmp_path: Path) -> None:
         pytest.param("", {"VECROUTE_FOO": "1"}, {}, "foo in the environment; known are", id="unknown variable"),
         pytest.param("", {}, {"nonsense": "1"}, "nonsense on the command line", id="unknown flag"),
         pytest.param("cache-entries = 0", {}, {}, "cache-entries in .* is 0", id="below its bound"),
+        pytest.param("cache-entries = 10000001", {}, {}, "cache-entries in .* is 10000001", id="above its bound"),
+        pytest.param("", {"VECROUTE_CACHE_TTL": "0"}, {}, "cache-ttl", id="no time to live"),
         pytest.param('cache-entries = "9"', {}, {}, "cache-entries in .* is '9'", id="wrong type in file"),
         pytest.param("", {"VECROUTE_CACHE_ENTRIES": "many"}, {}, "cache-entries in the environment", id="no number"),
         pytest.param("", {"VECROUTE_SOCKET_MODE": "rw"}, {}, "socket-mode", id="no mode"),
