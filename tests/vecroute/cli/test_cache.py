@@ -9,7 +9,7 @@ import pytest
 from tests.daemon.harness import Daemon
 from tests.vecroute.builders import PLAN
 from tests.vecroute.segments import FINGERPRINTS, SegmentWriter, prediction
-from vecroute import image_hash
+from vecroute import Client, image_hash
 from vecroute._boot import boot_time
 from vecroute._entry import plan_key
 from vecroute._layout import (
@@ -239,3 +239,20 @@ def test_a_live_daemons_cache_is_sound_and_can_be_flushed(
     assert capsys.readouterr().out == ""
     assert main(["cache", "flush", "--json", socket]) == 0
     assert json.loads(capsys.readouterr().out) == {"flushed": 0}
+
+
+def test_a_live_daemon_learns_what_its_readers_answer(
+    daemon: Daemon, images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def counted() -> int:
+        assert main(["cache", "stats", "--json", f"--socket={daemon.path}"]) == 0
+        return int(json.loads(capsys.readouterr().out)["counters"]["local_hits"])
+
+    before = counted()
+    with Client(daemon.path) as client:
+        client.flush_cache()
+        asked = [client.route(images / "a.png").cache for _ in range(2)]
+        assert asked == ["miss", "local"]
+        while counted() == before:  # the daemon looks once a second; the test's own timeout bounds it
+            assert client.route(images / "a.png").cache == "local"
+        assert client.status().cache.local_hits
