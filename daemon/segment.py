@@ -113,12 +113,8 @@ def install(path: Path) -> None:
     try:
         _unready(path).rename(path)
     except OSError as error:
+        _unready(path).unlink(missing_ok=True)
         raise CacheUnusable(path, f"it cannot be replaced ({error.strerror})") from error
-
-
-def discard(path: Path) -> None:
-    """Remove a file that was made and not installed."""
-    _unready(path).unlink(missing_ok=True)
 
 
 def _unready(path: Path) -> Path:

@@ -9,6 +9,7 @@ from typing import Final, Self
 
 import msgspec
 
+from daemon.errors import CacheUnusable
 from daemon.fingerprint import fingerprint_of
 from daemon.recovery import recover
 from daemon.segment import Stores, WriterSegment, create, install, lock, open_existing
@@ -185,14 +186,16 @@ class SharedCacheWriter:
         new = self._create(entries, old.geometry.seed)
         slots = Slots(new, self._tally)
         _copy_head(old, new)
-        slots.fingerprint = old_slots.fingerprint
-        now = self._clock()
-        for body in old_slots.bodies_by_use(now):
-            slots.put(body, now, self._ttl)
+        slots.take_over(old_slots, self._clock(), self._ttl)
         self._revive(new)
         # Before the rename: a reader that looks again in between finds the old file and tries once more later.
         old.store.store_word(STATUS, SUPERSEDED)
-        install(self.path)
+        try:
+            install(self.path)
+        except CacheUnusable:
+            self._revive(old)
+            _release(new, slots)
+            raise
         self._segment, self._slots = new, slots
         _release(old, old_slots)
 

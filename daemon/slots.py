@@ -4,13 +4,13 @@ import mmap
 import struct
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Final
 
 from daemon.segment import WriterSegment
 from daemon.tally import Tally
 from vecroute._entry import seal
-from vecroute._layout import CRC_OFFSET, EXPIRY, IDENTITY, LINE, RESIDUE, SLOT_BYTES, TAGS_OFFSET, WAYS, WORD
+from vecroute._layout import EXPIRY, IDENTITY, LINE, RESIDUE, SLOT_BYTES, TAGS_OFFSET, WAYS, WORD
 from vecroute._placement import place_of, victim, ways_of
 
 TAGS: Final = TAGS_OFFSET // WORD
@@ -18,6 +18,8 @@ SLOT_WORDS: Final = SLOT_BYTES // WORD
 FINGERPRINT_WORD: Final = 1  # of a slot
 EXPIRY_WORD: Final = 4
 _MASK: Final = (1 << 64) - 1
+_FINGERPRINT: Final = slice(8, 16)
+_KEY: Final = slice(16, 32)
 _HEAD: Final = struct.Struct("<Q16sQ")  # how a body starts: fingerprint, key, expiry
 
 
@@ -50,8 +52,7 @@ class Slots:
         first = number * WAYS
         identity = self.fingerprint.to_bytes(8, "little") + key
         for way in ways_of(self._line(first), tag):
-            start = (self._first + (first + way) * SLOT_WORDS) * WORD
-            copy = self._map[start : start + SLOT_BYTES]
+            copy = self.copy(first + way)
             if copy[IDENTITY] != identity or zlib.crc32(copy) != RESIDUE:
                 continue
             if int.from_bytes(copy[EXPIRY], "little") <= now:
@@ -73,7 +74,8 @@ class Slots:
             self._use(slot)  # so that it stays readable until the new one is there
         slot = first + victim(line, self._dead(first, now), self.stamps[first : first + WAYS].tolist())
         if self._words[TAGS + slot]:
-            self._leave(slot, now, ttl)
+            self.held[self._words[self._first + slot * SLOT_WORDS + FINGERPRINT_WORD]] -= 1
+            self.count_loss(slot, now, ttl)
         self._write(slot, int.from_bytes(tag, "little"), body)
         self.held[fingerprint] += 1
         self._use(slot)
@@ -99,13 +101,51 @@ class Slots:
             if 0 <= slot < len(self.stamps):
                 self._use(slot)
 
-    def bodies_by_use(self, now: int) -> Iterator[bytes]:
-        """Yield each entry that has not expired, without sequence and CRC, the one used longest ago first."""
-        tagged = [slot for slot in range(len(self.stamps)) if self._words[TAGS + slot]]
-        for slot in sorted(tagged, key=self.stamps.__getitem__):
+    def take_over(self, other: "Slots", now: int, ttl: int) -> None:
+        """Copy another file's entries while nobody reads this one: as many as their sets have room for.
+
+        Valid ones come before those of other fingerprints, then those used last; sequences and CRCs stay as they are.
+        """
+        self.fingerprint, self.clock = other.fingerprint, other.clock
+        filled = bytearray(self._sets)
+        for slot in other.by_use(now):
+            copy = other.copy(slot)
+            number, tag = place_of(copy[_KEY], self._seed, self._sets)
+            if filled[number] == WAYS:
+                other.count_loss(slot, now, ttl)
+                continue
+            mine = number * WAYS + filled[number]
+            filled[number] += 1
+            self._store.store_bytes((self._first + mine * SLOT_WORDS) * WORD, copy)
+            self._store.store_word(TAGS + mine, int.from_bytes(tag, "little"))
+            self.stamps[mine] = other.stamps[slot]
+            self.held[int.from_bytes(copy[_FINGERPRINT], "little")] += 1
+
+    def by_use(self, now: int) -> list[int]:
+        """Return the slots of all entries that have not expired: valid ones first, those used last first."""
+        valid: list[int] = []
+        others: list[int] = []
+        for slot in range(len(self.stamps)):
             word = self._first + slot * SLOT_WORDS
-            if self._words[word + EXPIRY_WORD] > now:
-                yield self._map[(word + 1) * WORD : word * WORD + CRC_OFFSET]
+            if self._words[TAGS + slot] and self._words[word + EXPIRY_WORD] > now:
+                mine = self._words[word + FINGERPRINT_WORD] == self.fingerprint
+                (valid if mine else others).append(slot)
+        for slots in (valid, others):
+            slots.sort(key=self.stamps.__getitem__, reverse=True)
+        return valid + others
+
+    def copy(self, slot: int) -> bytes:
+        start = (self._first + slot * SLOT_WORDS) * WORD
+        return self._map[start : start + SLOT_BYTES]
+
+    def count_loss(self, slot: int, now: int, ttl: int) -> None:
+        """Count an entry that has to make room, by what it still was."""
+        word = self._first + slot * SLOT_WORDS
+        expiry = self._words[word + EXPIRY_WORD]
+        if expiry <= now:
+            self._tally.add("expired")
+        elif self._words[word + FINGERPRINT_WORD] == self.fingerprint:
+            self._tally.add_evicted(ttl - (expiry - now))
 
     def close(self) -> None:
         self.stamps.release()
@@ -124,16 +164,6 @@ class Slots:
         fingerprints = self._words[start + FINGERPRINT_WORD : end : SLOT_WORDS].tolist()
         expiries = self._words[start + EXPIRY_WORD : end : SLOT_WORDS].tolist()
         return [fingerprints[way] != current or expiries[way] <= now for way in range(WAYS)]
-
-    def _leave(self, slot: int, now: int, ttl: int) -> None:
-        """Count an entry that makes room."""
-        word = self._first + slot * SLOT_WORDS
-        fingerprint, expiry = self._words[word + FINGERPRINT_WORD], self._words[word + EXPIRY_WORD]
-        self.held[fingerprint] -= 1
-        if expiry <= now:
-            self._tally.add("expired")
-        elif fingerprint == self.fingerprint:
-            self._tally.add_evicted(ttl - (expiry - now))
 
     def _write(self, slot: int, tag: int, body: bytes) -> None:
         store, word = self._store, self._first + slot * SLOT_WORDS

@@ -27,7 +27,7 @@ from vecroute._context import SharedContext
 IMAGES: Final = 160  # more than room, so that entries are evicted
 TTL: Final = 3600.0
 SIZES: Final = (64, 128, 32)  # multiples: growing never splits a set's entries unevenly, so it loses none
-HEAD_STORES, ENTRY_STORES, LAST_STORES = 11, 6, 3  # of a resize
+HEAD_STORES, ENTRY_STORES, LAST_STORES = 11, 3, 3  # of a resize
 
 Work = Callable[[SharedCacheWriter], object]
 

@@ -253,3 +253,18 @@ def test_without_room_for_the_new_file_the_old_one_serves(
     assert _kept(writer) == kept
     with SharedCache.open(path) as reader:
         assert reader.get(key_of(min(kept))) is not None
+
+
+def test_a_new_file_that_cannot_take_the_place_leaves_the_old_one_alive(path: Path, writer: SharedCacheWriter) -> None:
+    kept = _kept(writer)
+    with SharedCache.open(path) as reader:
+        path.rename(path.with_name("elsewhere"))
+        path.mkdir()
+        with pytest.raises(CacheUnusable, match="cannot be replaced"):
+            writer.resize(1000)
+        assert _kept(writer) == kept
+        assert reader.get(key_of(min(kept))) == prediction(min(kept))
+        assert not path.with_name("cache.new").exists()
+        path.rmdir()
+        writer.resize(1000)
+        assert _kept(writer) == kept

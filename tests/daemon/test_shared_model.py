@@ -63,6 +63,11 @@ class Model:
     def drop(self, kept: Kept) -> None:
         self.sets[set_of(kept.key, self.seed, len(self.sets))].remove(kept)
 
+    def sort(self, order: list[Kept]) -> None:
+        place = {id(kept): index for index, kept in enumerate(order)}
+        for entries in self.sets:
+            entries.sort(key=lambda kept: place[id(kept)])
+
     def all(self) -> list[Kept]:
         return [kept for entries in self.sets for kept in entries]
 
@@ -194,10 +199,11 @@ class SharedCacheMachine(RuleBasedStateMachine):
         self.writer.resize(entries)
         self.entries = entries
         there = {id(kept) for kept in self.model.all()}
+        order = [kept for kept in self.order if id(kept) in there and kept.expiry > now]
         self.model = Model(entries // WAYS, self.writer.geometry.seed)
-        for kept in self.order:
-            if id(kept) in there and kept.expiry > now:
-                self.model.put(kept, self.name, now)
+        for kept in sorted(order, key=lambda kept: kept.name == self.name):
+            self.model.put(kept, self.name, now)
+        self.model.sort(self.order)
         self.reader = SharedCache.open(self.writer.path)
 
     @invariant()
