@@ -1,6 +1,8 @@
 """Loading an export: stage, build the lane, warm it, hold it against its golden samples."""
 
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -32,6 +34,20 @@ DEFAULT_EXPORT = Path(__file__).parent / "exported" / "default"
 # TorchScript specialises during runs 1 and 2 (17 times slower); from the third on it is itself.
 WARM_RUNS = 3
 _ROLES = frozenset({FOREST, REGRESSOR})
+# What numpy raises on damaged archives: its header is parsed as Python, and may promise more than memory holds.
+_NUMPY_FAULTS = (
+    OSError,
+    ValueError,
+    TypeError,
+    SyntaxError,
+    LookupError,
+    EOFError,
+    MemoryError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+    tokenize.TokenError,
+)
 
 
 def load_export(
@@ -178,10 +194,13 @@ def _golden(copy: Staged) -> dict[str, Array] | None:
     names = copy.manifest.of_role(GOLDEN)
     if not names:
         return None
+    path = copy.root / names[0]
+    if not zipfile.is_zipfile(path):  # numpy would take a bare array too, and give something without names
+        raise FileDamaged(copy.described.directory, names[0], "it is no npz archive")
     try:
-        with np.load(copy.root / names[0], allow_pickle=False) as arrays:
+        with np.load(path, allow_pickle=False) as arrays:
             golden = {key: np.asarray(arrays[key], dtype=np.float32) for key in arrays.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as exc:
+    except _NUMPY_FAULTS as exc:
         raise FileDamaged(copy.described.directory, names[0], first_line(exc)) from exc
     for key in ("out", *(f"in_{one.name}" for one in copy.manifest.inputs)):
         if key not in golden:
