@@ -13,6 +13,7 @@ from converter.errors import ConverterError
 from router import VTRACER_DEFAULTS
 from router.errors import RouterError
 from router.pixels import backdrop, decode, is_opaque
+from vecroute.cli import EXIT_BROKEN_PIPE, EXIT_STOPPED
 from vecroute.cli._arguments import EXIT_CODES
 from vecroute.cli._demo_daemon import private_daemon
 from vecroute.cli._demo_page import Drawing, Exhibit, Request, page
@@ -20,8 +21,8 @@ from vecroute.cli._demo_pictures import as_picture, cut_out, difference, draw_re
 from vecroute.cli._images import Found, Missing, find_images, read_image
 from vecroute.cli._outputs import write_whole
 from vecroute.cli._routing import Asker
-from vecroute.cli._tables import console, table
-from vecroute.cli._terminal import kilobytes, milliseconds, name_of, progress, say
+from vecroute.cli._tables import present, table
+from vecroute.cli._terminal import kilobytes, leave_standard_output, milliseconds, name_of, progress, say
 from vecroute.cli._work import ends_on_sigterm
 from vecroute.errors import VecrouteError
 
@@ -43,7 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         say("stopped")
-        return 130
+        return EXIT_STOPPED
+    except BrokenPipeError:
+        leave_standard_output()  # the page is written, only the table had no reader
+        return EXIT_BROKEN_PIPE
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -152,7 +156,7 @@ def _show(exhibits: Sequence[Exhibit]) -> None:
         )
         for one in exhibits
     ]
-    console().print(table("vecroute beside plain VTracer defaults", columns, rows))
+    present([table("vecroute beside plain VTracer defaults", columns, rows)])
 
 
 if __name__ == "__main__":
