@@ -34,7 +34,6 @@ from daemon.settings import Settings
 from daemon.status import Counters, status
 from router import Constraints, decide
 from router.pixels import sample
-from vecroute._varlink import encode_error
 from vecroute.errors import Overloaded
 
 _log = structlog.get_logger("daemon.service")
@@ -183,7 +182,7 @@ class Service:
         settings = self._settings
         channel = Channel(client, settings.message_timeout, settings.write_timeout)
         if len(self._conversations) >= settings.max_connections:
-            channel.send_nowait(encode_error(Overloaded(f"{settings.max_connections} clients are connected already")))
+            channel.say_nowait(Overloaded(f"{settings.max_connections} clients are connected already; try again later"))
             channel.close()
             return
         conversation = Conversation(channel, dispatcher, self._counters)
