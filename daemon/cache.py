@@ -15,10 +15,10 @@ class PredictionCache:
         self._hits = 0
         self._misses = 0
 
-    def get(self, image_hash: bytes, digest: str) -> Prediction | None:
-        """Return what the export with this digest said of the image, or None; an older export's word is dropped."""
+    def get(self, image_hash: bytes, source: str) -> Prediction | None:
+        """Return what this source (an export and its lane) said of the image, or None; another's word is dropped."""
         entry = self._entries.get(image_hash)
-        if entry is not None and entry[0] == digest:
+        if entry is not None and entry[0] == source:
             self._entries.move_to_end(image_hash)
             self._hits += 1
             return entry[1]
@@ -27,9 +27,9 @@ class PredictionCache:
         self._misses += 1
         return None
 
-    def put(self, image_hash: bytes, digest: str, prediction: Prediction) -> None:
+    def put(self, image_hash: bytes, source: str, prediction: Prediction) -> None:
         """Keep a prediction as the one used last; the one used longest ago makes room."""
-        self._entries[image_hash] = (digest, prediction)
+        self._entries[image_hash] = (source, prediction)
         self._entries.move_to_end(image_hash)
         if len(self._entries) > self._capacity:
             self._entries.popitem(last=False)

@@ -31,7 +31,7 @@ class Notifier:
             return
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK) as sender:
             try:
-                sender.sendto("\n".join(lines).encode(), self._address)
+                sender.sendto("\n".join(lines).encode(errors="backslashreplace"), self._address)
             except OSError:
                 # The manager's socket may be gone or full; the service must not suffer for it.
                 return

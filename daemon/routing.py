@@ -7,7 +7,7 @@ import msgspec
 
 from daemon import images
 from daemon.cache import PredictionCache
-from daemon.exports import Exports
+from daemon.exports import Exports, identity
 from daemon.flights import Flights
 from daemon.host import HostSampler
 from daemon.images import Descriptor
@@ -15,7 +15,7 @@ from daemon.inference import Inference
 from daemon.pool import Job, Pool
 from daemon.settings import Settings
 from models import Export
-from router import Constraints, Features, Plan, Prediction, decide
+from router import Constraints, Features, Method, Plan, Prediction, decide
 from router.pixels import Sample, sample
 from vecroute import image_hash
 from vecroute._wire import (
@@ -99,7 +99,7 @@ class Routing:
         if asked.hash is None:
             prediction = await work()
         else:
-            prediction = await self._flights.join(asked.hash + export.info.digest.encode(), work)
+            prediction = await self._flights.join(asked.hash + identity(export).encode(), work)
         return msgspec.structs.replace(asked, prediction=prediction)
 
     def decide(self, asked: Asked, constraints: Constraints) -> RouteReply:
@@ -120,7 +120,7 @@ class Routing:
         method = request_method(request.method)
         plan = plan_from_wire(request.plan)
         if request.hash is not None:
-            return _of_cached(asked, plan, request.hash)
+            return _of_cached(asked, method, plan, request.hash)
         export = self._exports.current
         if asked.features is None:
             asked = await self._wait_read(asked)
@@ -129,14 +129,14 @@ class Routing:
 
     def _known(self, text: str) -> Asked:
         key = request_hash(text)
-        prediction = self.cache.get(key, self._exports.digest)
+        prediction = self.cache.get(key, self._exports.identity)
         if prediction is None:
             raise UnknownImage(text)
         return Asked(hash=key, prediction=prediction, cached=True)
 
     def _with_hash(self, data: bytes, key: bytes | None = None) -> Asked:
         key = key or image_hash(data)
-        prediction = self.cache.get(key, self._exports.digest)
+        prediction = self.cache.get(key, self._exports.identity)
         return Asked(data=data, hash=key, prediction=prediction, cached=prediction is not None)
 
     def _opened(self, descriptor: Descriptor) -> Asked:
@@ -161,7 +161,7 @@ class Routing:
         prediction = await self._inference.predict(export, partial(self._measure, asked))
         # What base routing said for want of time is not kept: the next request tries again.
         if asked.hash is not None and prediction.lane == export.lane:
-            self.cache.put(asked.hash, export.info.digest, prediction)
+            self.cache.put(asked.hash, identity(export), prediction)
         return prediction
 
     def _measure(self, asked: Asked) -> Sample:
@@ -180,11 +180,11 @@ def _chosen(index: int, descriptors: Sequence[Descriptor]) -> Descriptor:
     )
 
 
-def _of_cached(asked: Asked, plan: Plan, text: str) -> PredictReply:
-    """Return what was predicted for a plan of the image's own decision; only those are kept."""
+def _of_cached(asked: Asked, method: Method, plan: Plan, text: str) -> PredictReply:
+    """Return what was predicted for a candidate of the image; only those are kept."""
     assert asked.prediction is not None
     prediction = asked.prediction
     for candidate in prediction.candidates:
-        if candidate.plan == plan:
+        if (candidate.method, candidate.plan) == (method, plan):
             return candidate_to_wire(candidate, prediction.lane, prediction.export)
-    raise UnknownImage(text, "for this hash only the plans of its own candidates are known; send the image itself")
+    raise UnknownImage(text, "for this hash only its own candidates, method and plan, are known; send the image itself")

@@ -25,6 +25,7 @@ from daemon.host import HostSampler
 from daemon.inference import Inference
 from daemon.listener import Listener, is_passing, listening
 from daemon.logs import set_up_logs
+from daemon.memory import keep_freed_memory
 from daemon.notify import Notifier
 from daemon.outcomes import Outcomes
 from daemon.pool import Pool
@@ -46,6 +47,8 @@ EXIT_UNFINISHED = 4
 
 # Threads that read files too large or too slow for the loop: a file system that hangs must not stop the models.
 READERS = 2
+# One look at a time, the frees of those before it and the watcher's: no client can make it more.
+LOADER_QUEUE = 64
 # Descriptors beside those of clients: models, logs, event loop, files being read.
 OWN_DESCRIPTORS = 256
 # How long to wait before accepting again when the host has run out of descriptors or memory.
@@ -55,6 +58,7 @@ PAUSE_SECONDS = 0.1
 def serve(settings: Settings) -> int:
     """Run the daemon until it is told to stop; return the exit code."""
     set_up_logs(settings.log_format, settings.log_level)
+    keep_freed_memory()
     service: list[Service] = []
 
     async def run() -> None:
@@ -86,7 +90,7 @@ class Service:
         self._conversations: set[Conversation] = set()
         self._pool = Pool("inference", settings.inference_threads, settings.queue_limit)
         self._readers = Pool("reader", READERS, settings.queue_limit)
-        self._loader = Pool("loader", 1, settings.queue_limit)
+        self._loader = Pool("loader", 1, LOADER_QUEUE)
         self._exports = Exports(settings, self._loader)
         self._reloader = Reloader(self._exports, notifier, self._describe)
         self._inference = Inference(self._pool, settings.request_timeout, settings.prediction_deadline)

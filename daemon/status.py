@@ -9,6 +9,7 @@ from daemon.routing import Routing
 from daemon.settings import Settings
 from vecroute._version import __version__
 from vecroute._wire import Status
+from vecroute.errors import one_line
 
 
 class Counters:
@@ -39,7 +40,7 @@ def status(settings: Settings, counters: Counters, exports: Exports, routing: Ro
         errors=counters.errors,
         fallbacks=routing.fallbacks,
         outcomes=outcomes.status(),
-        models_directory=str(settings.models),
+        models_directory=one_line(str(settings.models)),
         export_problem=exports.problem,
         draining=counters.draining,
         connections=counters.connections,

@@ -17,9 +17,9 @@ BUILTIN = builtin(defaults=None)
 DIRECTORY = Path("/models")
 
 
-def _export(digest: str, day: int) -> Export:
+def _export(digest: str, day: int, *, degraded: bool = False) -> Export:
     info = type(BUILTIN.info)(name=digest, version="1", digest=digest)
-    return Export(info, BUILTIN._roles, created=datetime(2026, 1, day, tzinfo=UTC))
+    return Export(info, BUILTIN._roles, created=datetime(2026, 1, day, tzinfo=UTC), degraded=degraded)
 
 
 def _found(export: Export | None, *problems: str, broken: str | None = None) -> Found:
@@ -29,6 +29,7 @@ def _found(export: Export | None, *problems: str, broken: str | None = None) -> 
 
 
 OLD, SERVING, NEW = _export("old", 1), _export("serving", 2), _export("new", 3)
+DEGRADED = _export("serving", 2, degraded=True)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,8 @@ OLD, SERVING, NEW = _export("old", 1), _export("serving", 2), _export("new", 3)
         pytest.param(None, _found(None, "broken"), True, "broken", id="nothing good at start"),
         pytest.param(SERVING, _found(NEW), True, None, id="a newer one"),
         pytest.param(SERVING, _found(SERVING), False, None, id="the same"),
+        pytest.param(DEGRADED, _found(SERVING), True, None, id="the same, whose predictor runs now"),
+        pytest.param(SERVING, _found(DEGRADED), False, None, id="the same, whose predictor does not run now"),
         pytest.param(SERVING, _found(SERVING, "broken"), False, "broken", id="the newest is broken"),
         pytest.param(SERVING, _found(NEW, "broken"), True, "broken", id="the newest but one is newer"),
         pytest.param(
@@ -76,6 +79,33 @@ def test_the_fingerprint_sees_each_change(tmp_path: Path) -> None:
     assert changed()
     assert not changed()
     assert fingerprint(tmp_path / "none") == ()
+
+
+def test_the_fingerprint_sees_what_lies_behind_a_link_to_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("/nowhere")
+    before = fingerprint(tmp_path)
+    (tmp_path / "b").mkdir()
+    assert fingerprint(tmp_path) != before
+
+
+@pytest.mark.anyio
+async def test_what_nobody_foresaw_leaves_what_serves_and_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError("no more")
+
+    models = tmp_path / "models"
+    write_export(models / "a", forest=False)
+    with anyio.fail_after(30):
+        broken, exports = (Exports(Settings(models=models), Pool("loader", 1, 8)) for _ in range(2))
+        await exports.load()
+        monkeypatch.setattr("daemon.exports.load_newest", fail)
+        assert not await exports.load()
+        assert exports.current.lane == "onnx"
+        assert await broken.load()
+    assert (broken.current.lane, broken.problem) == ("base", exports.problem)
+    assert exports.problem == "cannot look for exports (MemoryError: no more); see the log and reload"
 
 
 @pytest.mark.anyio
