@@ -10,7 +10,7 @@ import numpy as np
 
 from converter import Conversion, ConversionResult, Converter, FourTierConverter, render
 from converter.errors import ConverterError
-from router import VTRACER_DEFAULTS
+from router import VTRACER_DEFAULTS, Constraints
 from router.errors import RouterError
 from router.pixels import backdrop, decode, is_opaque
 from vecroute.cli import EXIT_BROKEN_PIPE, EXIT_STOPPED
@@ -34,7 +34,12 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demonstration; return 0, or 1 if an image failed or the daemon did not start."""
-    args = _parser().parse_args(arguments)
+    parser = _parser()
+    args = parser.parse_args(arguments)
+    try:
+        Constraints(quality_target=args.quality_target, time_budget=args.time_budget)
+    except RouterError as exc:
+        parser.error(str(exc))
     request = Request(quality_target=args.quality_target, time_budget=args.time_budget)
     try:
         with ends_on_sigterm():

@@ -92,6 +92,14 @@ def test_a_temporary_directory_too_deep_for_sockets_is_told(tmp_path: Path, monk
         pass
 
 
+@pytest.mark.parametrize("option", ["--quality-target=3", "--time-budget=nan"])
+def test_values_out_of_range_end_with_2(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        demo.main([option])
+    assert ended.value.code == 2
+    assert "; give " in capsys.readouterr().err
+
+
 def test_nobody_reads_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     def unread(*_: object) -> int:
         raise BrokenPipeError
