@@ -25,5 +25,8 @@ class SocketUnusable(DaemonError):
     """The socket cannot be created where it was asked for."""
 
 
-class ModelsUnusable(DaemonError):
-    """No export in the models directory can serve."""
+class NoDecision(DaemonError):
+    """Not even the daemon's own small image gets a decision."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"no decision about an image of the daemon's own ({reason}); see request-timeout")

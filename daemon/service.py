@@ -18,7 +18,7 @@ from daemon.canary import CANARY
 from daemon.channel import MAX_DESCRIPTORS, Channel
 from daemon.conversation import Conversation
 from daemon.dispatch import Dispatcher
-from daemon.errors import DaemonError, SocketTaken
+from daemon.errors import DaemonError, NoDecision, SocketTaken
 from daemon.exports import Exports
 from daemon.flights import Flights
 from daemon.host import HostSampler
@@ -96,6 +96,7 @@ class Service:
         self._inference = Inference(self._pool, settings.request_timeout, settings.prediction_deadline)
         self._host = HostSampler()
         self._outcomes = Outcomes()
+        self._unfit: DaemonError | None = None
         # Whether every client got its answer, and whether a thread still runs.
         self.finished = True
         self.stuck = False
@@ -119,6 +120,8 @@ class Service:
                 keepers.cancel_scope.cancel()
         free = [pool.close() for pool in (self._pool, self._readers, self._loader)]
         self.stuck = not all(free)
+        if self._unfit is not None:
+            raise self._unfit
         _log.info("stopped")
 
     def stop(self) -> None:
@@ -132,7 +135,12 @@ class Service:
         export = self._exports.current
         if self._exports.problem is not None:
             _log.warning("export problem", problem=self._exports.problem)
-        prediction = await self._inference.predict(export, partial(sample, CANARY))
+        try:
+            prediction = await self._inference.predict(export, partial(sample, CANARY))
+        except Overloaded as error:
+            self._unfit = NoDecision(str(error))
+            self.stop()
+            return
         decision = decide(prediction, Constraints(), self._host.now(), self._settings.decision_policy())
         _log.info("canary decided", method=decision.primary_method, lane=decision.lane, why=decision.fallback_reason)
         # What was made so far stays for good: the collector need not walk through it again and again.

@@ -148,6 +148,14 @@ def test_what_keeps_it_from_starting_is_one_line_and_a_code(flags: list[str], co
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_without_a_decision_about_its_own_image_it_does_not_serve(start: StartDaemon, tmp_path: Path) -> None:
+    daemon = start(models=tmp_path / "none", request_timeout=1e-6, wait=False)
+    assert daemon.process.wait(PATIENCE) == EXIT_FAILED
+    assert "cannot serve" in daemon.log.read_text().splitlines()[-1]
+    assert "see request-timeout" in daemon.log.read_text().splitlines()[-1]
+    assert not daemon.path.exists()
+
+
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """One daemon that soon loses patience with its clients."""
