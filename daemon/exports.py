@@ -63,6 +63,10 @@ class Exports:
         self._settings = settings
         self._loader = loader
         self._reloading = anyio.Lock()
+        # Who asks while a look is under way is answered by the next one, all of them together.
+        self._asked = 0
+        self._answered = 0
+        self._taken = False
         self._current: Export | None = None
         self.problem: str | None = None
         self.files: Fingerprint = ()
@@ -78,7 +82,12 @@ class Exports:
 
     async def load(self) -> bool:
         """Look at the models directory and put the right export into service; tell whether it is another one now."""
+        self._asked += 1
+        mine = self._asked
         async with self._reloading:
+            if mine <= self._answered:
+                return self._taken
+            answered = self._asked
             found = await self._loader.submit(self._look).wait_result()
             self.files = found.files
             choice = choose(self._current, found, self._settings.models)
@@ -87,6 +96,7 @@ class Exports:
                 self._swap(found.loaded.export)
             else:
                 self._retire(found.loaded.export)
+            self._answered, self._taken = answered, choice.take
             return choice.take
 
     async def wait_fingerprint(self) -> Fingerprint:

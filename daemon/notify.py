@@ -24,7 +24,9 @@ class Notifier:
         self._send("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
     def stopping(self) -> None:
+        """Tell that it ends. That is the last word: a reload still under way has nothing more to say."""
         self._send("STOPPING=1", _status("draining"))
+        self._address = ""
 
     def _send(self, *lines: str) -> None:
         if not self._address:

@@ -228,7 +228,7 @@ class Service:
                 async for number in signals:
                     if number != signal.SIGHUP:
                         self.stop()
-                    elif self._counters.ready:  # before that, the newest export is being loaded anyway
+                    elif self._counters.ready and not self._counters.draining:  # before, the newest is loaded anyway
                         reloads.start_soon(self._reloader.try_reload)
 
     def _dispatcher(self, work: TaskGroup) -> Dispatcher:

@@ -1,6 +1,7 @@
 """Which export serves: the newest that loads, and on any doubt the one that served."""
 
 import os
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from daemon.exports import Exports, Found, choose, fingerprint
 from daemon.pool import Pool
 from daemon.settings import Settings
 from models import Export, Loaded, builtin
+from tests.daemon.harness import wait_until
 from tests.exports import write_export
 
 BUILTIN = builtin(defaults=None)
@@ -106,6 +108,34 @@ async def test_what_nobody_foresaw_leaves_what_serves_and_is_told(
         assert await broken.load()
     assert (broken.current.lane, broken.problem) == ("base", exports.problem)
     assert exports.problem == "cannot look for exports (MemoryError: no more); see the log and reload"
+
+
+@pytest.mark.anyio
+async def test_who_asks_while_a_look_is_under_way_is_answered_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, gate = list[Path](), threading.Event()
+
+    def look(models: Path, **_: object) -> Loaded:
+        looks.append(models)
+        gate.wait()
+        return Loaded(export=_export(str(len(looks)), len(looks)), directory=models)
+
+    monkeypatch.setattr("daemon.exports.load_newest", look)
+    exports, taken = Exports(Settings(models=tmp_path), Pool("loader", 1, 8)), list[bool]()
+
+    async def load() -> None:
+        taken.append(await exports.load())
+
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(load)
+            await wait_until(lambda: bool(looks))
+            for _ in range(20):
+                tasks.start_soon(load)
+            await anyio.wait_all_tasks_blocked()
+            gate.set()
+    assert (len(looks), taken, exports.current.info.digest) == (2, [True] * 21, "2")
 
 
 @pytest.mark.anyio
