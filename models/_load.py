@@ -106,17 +106,17 @@ def _info(copy: Staged) -> ExportInfo:
     )
 
 
-def _own_roles(copy: Staged) -> tuple[Roles, list[str]]:
-    """Load the forest and the regressor that the export brings; one that fails is told and left out."""
+def _own_roles(copy: Staged, wanted: frozenset[str] = _ROLES) -> tuple[Roles, list[str]]:
+    """Load those of the wanted roles that the export brings; one that fails is told and left out."""
     manifest, problems = copy.manifest, []
     forest = regressor = None
     try:
-        if manifest.forest and (names := manifest.of_role(FOREST)):
+        if FOREST in wanted and manifest.forest and (names := manifest.of_role(FOREST)):
             forest = Forest(copy.root / names[0], manifest.forest)
     except RUNTIME_ERRORS as exc:
         problems.append(RoleFailed(copy.described.directory, FOREST, first_line(exc)).reason)
     try:
-        if manifest.regressor and (names := manifest.of_role(REGRESSOR)):
+        if REGRESSOR in wanted and manifest.regressor and (names := manifest.of_role(REGRESSOR)):
             regressor = Regressor(copy.root / names[0], manifest.regressor)
     except RUNTIME_ERRORS as exc:
         problems.append(RoleFailed(copy.described.directory, REGRESSOR, first_line(exc)).reason)
@@ -127,12 +127,12 @@ def _borrow(
     own: Roles, directory: Path | None, defaults: Path | None, staging: Path | None
 ) -> tuple[Roles, dict[str, str], list[str]]:
     """Return the roles with missing ones taken from the default export, whose they are, and what went wrong."""
-    missing = {role for role, model in ((FOREST, own.forest), (REGRESSOR, own.regressor)) if model is None}
+    missing = frozenset(role for role, model in ((FOREST, own.forest), (REGRESSOR, own.regressor)) if model is None)
     if not missing or defaults is None or defaults == directory or not defaults.is_dir():
         return own, {}, []
     try:
-        with staged(describe(defaults), staging, _ROLES & missing) as copy:
-            theirs, problems = _own_roles(copy)
+        with staged(describe(defaults), staging, missing) as copy:
+            theirs, problems = _own_roles(copy, missing)
     except ExportError as exc:
         return own, {}, [f"the default export cannot help out: {exc.reason}"]
     roles = Roles(forest=own.forest or theirs.forest, regressor=own.regressor or theirs.regressor)

@@ -250,6 +250,14 @@ def test_missing_roles_are_borrowed_from_the_default(tmp_path: Path, staging: Pa
     assert list(staging.iterdir()) == []
 
 
+@pytest.mark.parametrize(("brought", "role"), [("regressor", "base_forest"), ("forest", "plan_regressor")])
+def test_only_the_role_that_is_missing_is_borrowed(brought: str, role: str, tmp_path: Path) -> None:
+    defaults = exports.write_export(tmp_path / "default")
+    directory = exports.write_export(tmp_path / "a", forest=brought == "forest", regressor=brought == "regressor")
+    export = load_export(directory, defaults=defaults)
+    assert (list(export.borrowed), export.problems) == ([role], ())
+
+
 def test_a_broken_role_is_told_and_borrowed(tmp_path: Path) -> None:
     defaults = exports.write_export(tmp_path / "default", lanes=[])
     files = {"base_forest.onnx": b"bark", "plan_regressor.onnx": b"noise"}
