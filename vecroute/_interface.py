@@ -120,7 +120,7 @@ type Decision (
   fallbackUsed: bool,
   # Why base routing decided; empty otherwise.
   fallbackReason: string,
-  # The export that predicted; null if none did.
+  # The export in service then, also where base routing answered in its place; named builtin where none is installed.
   export: ?Export,
   # The policy that chose.
   policy: (weighted, constrained),
@@ -164,7 +164,7 @@ type DaemonStatus (
   ready: bool,
   # The lane that serves now.
   lane: Lane,
-  # The export that serves now; null: only the rule table.
+  # The export that serves now; named builtin where none is installed.
   export: ?Export,
   # The cache of predictions.
   cache: CacheStatus,
@@ -250,7 +250,7 @@ method Predict(
   svgBytes: float,
   # What predicted.
   lane: Lane,
-  # The export that predicted; null if none did.
+  # The export in service then, also where base routing answered in its place; named builtin where none is installed.
   export: ?Export
 )
 
@@ -280,7 +280,7 @@ method Status() -> (
 
 # Look for exports again and serve the newest valid one. Answers once it serves.
 method Reload() -> (
-  # The export that serves now; null: only the rule table.
+  # The export that serves now; named builtin where none is installed.
   export: ?Export
 )
 
