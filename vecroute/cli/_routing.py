@@ -71,6 +71,9 @@ class Asker:
                 return client.route(image, **wanted)
             except _GONE as exc:
                 self._leave(client, exc)
+            except errors.ClientClosed:
+                if self._client is client:
+                    raise  # `close` did it; else another thread left the daemon between our two lines
         return self.local.route(image, **wanted)
 
     def report(
@@ -93,6 +96,9 @@ class Asker:
             )
         except _GONE as exc:
             self._leave(client, exc)
+        except errors.ClientClosed:
+            if self._client is client:
+                raise
 
     @property
     def local(self) -> "HybridRouter":
