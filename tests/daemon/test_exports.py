@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +23,14 @@ DIRECTORY = Path("/models")
 def _export(digest: str, day: int, *, degraded: bool = False) -> Export:
     info = type(BUILTIN.info)(name=digest, version="1", digest=digest)
     return Export(info, BUILTIN._roles, created=datetime(2026, 1, day, tzinfo=UTC), degraded=degraded)
+
+
+@pytest.fixture
+async def loader() -> AsyncIterator[Pool]:
+    """The loader's thread, told to end before the loop does: it may still be freeing what was swapped out."""
+    pool = Pool("loader", 1, 8)
+    yield pool
+    pool.close()
 
 
 def _found(export: Export | None, *problems: str, broken: str | None = None) -> Found:
@@ -92,7 +101,7 @@ def test_the_fingerprint_sees_what_lies_behind_a_link_to_nowhere(tmp_path: Path)
 
 @pytest.mark.anyio
 async def test_what_nobody_foresaw_leaves_what_serves_and_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loader: Pool
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise MemoryError("no more")
@@ -100,7 +109,7 @@ async def test_what_nobody_foresaw_leaves_what_serves_and_is_told(
     models = tmp_path / "models"
     write_export(models / "a", forest=False)
     with anyio.fail_after(30):
-        broken, exports = (Exports(Settings(models=models), Pool("loader", 1, 8)) for _ in range(2))
+        broken, exports = (Exports(Settings(models=models), loader) for _ in range(2))
         await exports.load()
         monkeypatch.setattr("daemon.exports.load_newest", fail)
         assert not await exports.load()
@@ -112,7 +121,7 @@ async def test_what_nobody_foresaw_leaves_what_serves_and_is_told(
 
 @pytest.mark.anyio
 async def test_who_asks_while_a_look_is_under_way_is_answered_by_the_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loader: Pool
 ) -> None:
     looks, gate = list[Path](), threading.Event()
 
@@ -122,7 +131,7 @@ async def test_who_asks_while_a_look_is_under_way_is_answered_by_the_next(
         return Loaded(export=_export(str(len(looks)), len(looks)), directory=models)
 
     monkeypatch.setattr("daemon.exports.load_newest", look)
-    exports, taken = Exports(Settings(models=tmp_path), Pool("loader", 1, 8)), list[bool]()
+    exports, taken = Exports(Settings(models=tmp_path), loader), list[bool]()
 
     async def load() -> None:
         taken.append(await exports.load())
@@ -139,10 +148,10 @@ async def test_who_asks_while_a_look_is_under_way_is_answered_by_the_next(
 
 
 @pytest.mark.anyio
-async def test_a_swap_is_seen_at_once_and_a_failure_leaves_the_old_one(tmp_path: Path) -> None:
+async def test_a_swap_is_seen_at_once_and_a_failure_leaves_the_old_one(tmp_path: Path, loader: Pool) -> None:
     models = tmp_path / "models"
     write_export(models / "a", forest=False, version="1", created="2026-01-01T00:00:00Z")
-    exports = Exports(Settings(models=models), Pool("loader", 1, 8))
+    exports = Exports(Settings(models=models), loader)
     with anyio.fail_after(30):
         assert await exports.load()
         assert (exports.current.info.version, exports.problem) == ("1", None)
