@@ -56,7 +56,9 @@ def daemon(directory: Path, models: Path) -> Iterator[Server]:
         manager.settimeout(PATIENCE)
         command = [sys.executable, "-m", "daemon", f"--socket={path}", f"--models={models}", "--log-level=warning"]
         began = time.perf_counter()
-        process = subprocess.Popen(command, env={**os.environ, "NOTIFY_SOCKET": str(notify)})
+        # Settings of the user's own would be measured instead of the defaults.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("VECROUTE_")}
+        process = subprocess.Popen(command, env=environment | {"NOTIFY_SOCKET": str(notify)})
         with _ended(process):
             while b"READY=1" not in manager.recv(4096):
                 pass

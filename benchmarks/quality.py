@@ -9,22 +9,28 @@ from rich.console import Console
 from rich.table import Table
 
 from models import DEFAULT_MODELS, load_export
+from models.errors import ExportError
 from training._evaluate import SPLITS, Judged, judge_export
 from training._parquet import read_tables
 from training._steps import POLICIES, calm
+from training.errors import TrainingError
 
 DEFAULT_LABELS = Path("training/labels")
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print the figures of an export on the labels; returns 0."""
+    """Print the figures of an export on the labels; returns 0, or 1 when one of the two cannot be read."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
     parser.add_argument("--export", type=Path, default=DEFAULT_MODELS / "default", help="the export (%(default)s)")
     parser.add_argument("--labels", type=Path, default=DEFAULT_LABELS, help="Parquet tables (%(default)s)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     args = parser.parse_args(argv)
-    _, labels = calm(read_tables(args.labels))
-    export = load_export(args.export)
+    try:
+        export = load_export(args.export)
+        _, labels = calm(read_tables(args.labels))
+    except (ExportError, TrainingError) as exc:
+        print(f"benchmarks: {exc}", file=sys.stderr)
+        return 1
     judged = {
         split: judge_export(export, [label for label in labels if label.spec.split == split], POLICIES)
         for split in SPLITS

@@ -74,6 +74,7 @@ class FourTierConverter:
             InvalidImage: the bytes are no image.
             InvalidConstraint: a target or budget makes no sense.
             ConverterError: every method failed.
+            OSError: the file cannot be read.
         """
         data = image if isinstance(image, bytes) else Path(image).read_bytes()
 

@@ -9,6 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
 from typing import Self
 
+import cv2
 import msgspec
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
@@ -137,6 +138,8 @@ class Pending:
             raise ConversionFailed(f"its process ended with code {exc.exitcode}") from exc
         except BrokenProcessPool as exc:
             raise ConversionFailed("its process ended before it began") from exc
+        except (MemoryError, cv2.error) as exc:
+            raise ConversionFailed(str(exc).strip().partition("\n")[0] or "out of memory") from exc
         except pickle.PicklingError as exc:
             # A Rust panic has a type that no other process can import.
             raise ConversionFailed("native code panicked") from exc

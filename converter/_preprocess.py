@@ -10,6 +10,8 @@ from router import Plan
 from router.pixels import Pixels, is_opaque, premultiplied
 
 MOST_TRACED_PIXELS = 256 * 2**20
+# Longer sides VTracer refuses; one row may be put on top (see `_trace`).
+LONGEST_TRACED_SIDE = 65_534
 HALF = 128
 MOST_PALETTE_PIXELS = 65536  # a sample of this size finds the same palette
 # (diameter, colour sigma, space sigma) of the bilateral filter for denoise 1, 2, 3.
@@ -20,8 +22,11 @@ def prepare(pixels: Pixels, plan: Plan) -> Pixels:
     """Return the enlarged RGBA pixels that a plan traces, alpha still soft.
 
     Raises:
-        ResultTooLarge: the enlarged image would exceed `MOST_TRACED_PIXELS`.
+        ResultTooLarge: the enlarged image would exceed `MOST_TRACED_PIXELS`, or `LONGEST_TRACED_SIDE` a side.
     """
+    longest = max(pixels.shape[:2]) * plan.upscale
+    if longest > LONGEST_TRACED_SIDE:
+        raise ResultTooLarge(longest, LONGEST_TRACED_SIDE, "pixels a side")
     traced = pixels.shape[0] * pixels.shape[1] * plan.upscale**2
     if traced > MOST_TRACED_PIXELS:
         raise ResultTooLarge(traced, MOST_TRACED_PIXELS)

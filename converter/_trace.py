@@ -103,8 +103,10 @@ def _vtracer(pixels: Pixels, plan: Plan) -> str:
             path_precision=plan.path_precision,
         )
     except BaseException as exc:
-        # pyo3 raises a Rust panic as PanicException, which derives from BaseException and cannot be imported.
-        if type(exc).__name__ != "PanicException" and not isinstance(exc, ValueError | OSError | RuntimeError):
+        # pyo3 raises a Rust panic as PanicException, which derives from BaseException and cannot be imported; what the
+        # tracer refuses comes as a bare Exception.
+        refused = type(exc) is Exception or isinstance(exc, ValueError | OSError | RuntimeError)
+        if type(exc).__name__ != "PanicException" and not refused:
             raise
         raise ConversionFailed(f"VTracer: {str(exc).splitlines()[0] if str(exc) else 'panic'}") from exc
     return svg

@@ -24,7 +24,7 @@ class ConversionTimedOut(ConverterError):
 
 
 class ResultTooLarge(ConverterError):
-    """A plan would trace more pixels than the limit."""
+    """A plan would trace more pixels, in all or a side, than the limit."""
 
-    def __init__(self, pixels: int, limit: int) -> None:
-        super().__init__(f"the plan would trace {pixels:,} pixels, the limit is {limit:,}; lower its upscale")
+    def __init__(self, amount: int, limit: int, unit: str = "pixels") -> None:
+        super().__init__(f"the plan would trace {amount:,} {unit}, the limit is {limit:,}; lower its upscale")

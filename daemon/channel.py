@@ -1,6 +1,7 @@
 """One client's socket: calls in, each with the descriptors that belong to it, and replies out, with deadlines."""
 
 import array
+import contextlib
 import select
 import socket
 from collections.abc import Sequence
@@ -12,8 +13,8 @@ from anyio.lowlevel import checkpoint
 from daemon.images import Descriptor
 from daemon.readiness import Readiness
 from vecroute._descriptors import send_some
-from vecroute._varlink import Call, ServerCodec
-from vecroute.errors import InvalidValue, MessageTooLarge, ProtocolError, RequestError
+from vecroute._varlink import Call, ServerCodec, encode_error
+from vecroute.errors import InvalidValue, MessageTooLarge, Overloaded, ProtocolError, RequestError
 
 # Descriptors one message may carry; a request refers to one.
 MAX_DESCRIPTORS = 4
@@ -46,7 +47,7 @@ class Channel:
         self._readiness = Readiness(sock)
         self._codec = ServerCodec()
         self._descriptors: list[Descriptor] = []
-        self._excess = False
+        self._lost: RequestError | None = None
         self._more = False
         self._turn = 0
 
@@ -95,6 +96,11 @@ class Channel:
         except BlockingIOError:
             return 0
 
+    def say_nowait(self, error: RequestError) -> None:
+        """Tell why the connection ends, if the client is still there and the kernel takes it at once."""
+        with contextlib.suppress(OSError):
+            self.send_nowait(encode_error(error))
+
     async def wait_gone(self) -> None:
         """Return once the client has closed the connection; one that only ended its own sending still listens."""
         poll = select.poll()
@@ -139,14 +145,21 @@ class Channel:
         return data
 
     def _keep(self, ancillary: list[tuple[int, int, bytes]], *, truncated: bool) -> None:
+        before = len(self._descriptors)
         for level, kind, data in ancillary:
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
                 numbers = array.array("i")
                 numbers.frombytes(data[: len(data) - len(data) % numbers.itemsize])
                 self._descriptors += map(Descriptor, numbers)
-        if truncated or len(self._descriptors) > MAX_DESCRIPTORS:
+        if truncated and len(self._descriptors) - before < MAX_DESCRIPTORS:
+            # There was room for more, so it is this process that can open no more.
+            self._lost = Overloaded("the daemon has too many files open to take a descriptor; try again in a moment")
+        elif truncated or len(self._descriptors) > MAX_DESCRIPTORS:
+            self._lost = InvalidValue(
+                "fileDescriptor", f"descriptors got lost; send at most {MAX_DESCRIPTORS} with a message, one is enough"
+            )
+        if self._lost is not None:
             # Which one got lost cannot be told, so none is used.
-            self._excess = True
             self._descriptors.clear()
 
     def _next(self) -> Received | None:
@@ -159,13 +172,11 @@ class Channel:
             call = InvalidValue("message", str(error))
         if call is None:
             return None
-        if self._excess and isinstance(call, Call):
-            call = InvalidValue(
-                "fileDescriptor", f"descriptors got lost; send at most {MAX_DESCRIPTORS} with a message, one is enough"
-            )
+        if self._lost is not None and isinstance(call, Call):
+            call = self._lost
         received = Received(call, tuple(self._descriptors))
         self._descriptors.clear()
-        self._excess = False
+        self._lost = None
         return received
 
     async def _share_turns(self) -> None:

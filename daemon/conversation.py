@@ -12,7 +12,7 @@ from daemon.images import Descriptor
 from daemon.status import Counters
 from router.errors import RouterError
 from vecroute._varlink import Call, encode_error, encode_reply
-from vecroute.errors import InternalError, RequestError, ShuttingDown, from_router
+from vecroute.errors import InternalError, InvalidValue, ProtocolError, RequestError, ShuttingDown, from_router
 
 T = TypeVar("T")
 
@@ -34,14 +34,17 @@ class Conversation:
         self._at_end: list[Callable[[], None]] = []
 
     async def run(self) -> None:
-        """Talk until the client ends it, goes away, or stops reading or writing in the middle of a message."""
+        """Talk until the client ends it, goes away, or stops reading or writing in the middle of a message.
+
+        Whatever its socket does ends this conversation alone.
+        """
         try:
             while await self._converse():
                 pass
         except TimeoutError:
-            _log.info("client dropped", reason="it stopped in the middle of a message")
-        except ConnectionError:
-            _log.debug("client gone")
+            _log.info("client dropped", reason="it stopped writing or reading in the middle of a message")
+        except OSError as error:
+            _log.debug("client gone", reason=str(error))
         finally:
             self._channel.close()
             for work in self._at_end:
@@ -95,12 +98,13 @@ class Conversation:
             reply = await self._reply(received)
         except anyio.get_cancelled_exc_class():
             # The drain is over. There is no time to wait, but the client should know why.
-            self._channel.send_nowait(encode_error(ShuttingDown()))
+            if not _is_oneway(received):
+                self._channel.say_nowait(ShuttingDown())
             raise
         finally:
             self._counters.inflight -= 1
             attached, self._attached = self._attached, []
-        if not (isinstance(received.call, Call) and received.call.oneway):
+        if not _is_oneway(received):
             await self._channel.send(reply, attached)
         return True
 
@@ -113,6 +117,9 @@ class Conversation:
             return self._error(error)
         except RouterError as error:
             return self._error(from_router(error))
+        except ProtocolError as error:
+            # Parameters are decoded late: only then does it show that their text is no UTF-8.
+            return self._error(InvalidValue("message", str(error)))
         except ClientGone:
             raise
         except Exception as error:  # noqa: BLE001 - logged in full, and told to the client
@@ -125,3 +132,8 @@ class Conversation:
         self._counters.errors += 1
         _log.debug("request refused", error=type(error).__name__, message=str(error))
         return encode_error(error)
+
+
+def _is_oneway(received: Received) -> bool:
+    """Tell whether the client wants no reply, not even an error."""
+    return isinstance(received.call, Call) and received.call.oneway

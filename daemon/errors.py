@@ -25,10 +25,6 @@ class SocketUnusable(DaemonError):
     """The socket cannot be created where it was asked for."""
 
 
-class ModelsUnusable(DaemonError):
-    """No export in the models directory can serve."""
-
-
 class CacheUnusable(DaemonError):
     """The shared cache's file cannot be made or opened; the daemon can serve without it."""
 
@@ -42,3 +38,10 @@ class CacheTaken(CacheUnusable):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, "another daemon writes it")
+
+
+class NoDecision(DaemonError):
+    """Not even the daemon's own small image gets a decision."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"no decision about an image of the daemon's own ({reason}); see request-timeout")

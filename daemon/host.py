@@ -1,6 +1,5 @@
 """The host's load and free memory, read from /proc once a second and not for each request."""
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -68,9 +67,3 @@ class HostSampler:
             return (self._proc / name).read_text(encoding="ascii")
         except OSError:
             return ""  # a container may hide it; then the host counts as idle
-
-
-def resident_bytes() -> int:
-    """Return the memory of this process that is resident, bytes."""
-    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
-    return int(pages) * os.sysconf("SC_PAGE_SIZE")

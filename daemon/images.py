@@ -46,10 +46,13 @@ def check(descriptor: Descriptor, max_bytes: int) -> int:
     """Return the size the file claims, bytes.
 
     Raises:
-        InvalidImage: it is no regular file or memfd, or is not open for reading.
+        InvalidImage: it is no regular file or memfd, is not open for reading, or its file system says no.
         ImageTooLarge: the claim is over the limit already.
     """
-    status = os.fstat(descriptor.fileno())
+    try:
+        status = os.fstat(descriptor.fileno())
+    except OSError as error:  # a file system of another user's, or one whose server has gone
+        raise _unreadable(error.strerror or str(error)) from error
     if not stat.S_ISREG(status.st_mode):
         kind = next((name for test, name in _KINDS if test(status.st_mode)), "no file")
         raise _unreadable(f"it is {kind}")

@@ -16,6 +16,8 @@ BACKLOG = 1024
 # What the kernel's address structure has room for beside the closing NUL, bytes.
 LONGEST_PATH = 107
 _KIND = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+# What connecting to a socket gives that nobody listens on any more, or that went away meanwhile.
+_DEAD = frozenset({errno.ECONNREFUSED, errno.ENOENT})
 # The process that accepts may have no descriptor left, or the client gave up: neither concerns the listener.
 _PASSING = frozenset({errno.ECONNABORTED, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
@@ -69,7 +71,9 @@ def listening(path: Path, mode: int) -> Iterator[Listener]:
             held.enter_context(_locked(path))
             listener = Listener(_bind(path, mode), path)
         except OSError as error:
-            raise SocketUnusable(f"cannot listen on {path} ({error.strerror}); choose another with --socket") from error
+            raise SocketUnusable(
+                f"cannot listen on {path} ({error.strerror or error}); choose another with --socket"
+            ) from error
         held.callback(listener.close)
         yield listener
 
@@ -102,7 +106,7 @@ def _refuse_alive(path: Path) -> None:
         raise SocketUnusable(f"{path} exists and is no socket; remove it or choose another path with --socket")
     with socket.socket(socket.AF_UNIX, _KIND) as probe:
         result = probe.connect_ex(os.fspath(path))
-    if result in (0, errno.EAGAIN):
+    if result not in _DEAD:
         raise SocketTaken(path, "another program")
 
 

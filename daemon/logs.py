@@ -1,5 +1,6 @@
 """Log events go to stderr, one line each, as JSON or for people; they never hold an image's content."""
 
+import json
 import logging
 import sys
 from collections.abc import Sequence
@@ -34,4 +35,7 @@ def set_up_logs(kind: Literal["console", "json"], level: Literal["debug", "info"
 
 
 def _json(event: object, **_options: object) -> str:
-    return msgspec.json.encode(event, enc_hook=str).decode()
+    try:
+        return msgspec.json.encode(event, enc_hook=str).decode()
+    except UnicodeEncodeError:
+        return json.dumps(event, default=str)  # escapes what is no Unicode: file names may hold any bytes

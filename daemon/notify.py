@@ -24,14 +24,16 @@ class Notifier:
         self._send("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
     def stopping(self) -> None:
+        """Tell that it ends. That is the last word: a reload still under way has nothing more to say."""
         self._send("STOPPING=1", _status("draining"))
+        self._address = ""
 
     def _send(self, *lines: str) -> None:
         if not self._address:
             return
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK) as sender:
             try:
-                sender.sendto("\n".join(lines).encode(), self._address)
+                sender.sendto("\n".join(lines).encode(errors="backslashreplace"), self._address)
             except OSError:
                 # The manager's socket may be gone or full; the service must not suffer for it.
                 return

@@ -186,7 +186,8 @@ class Pool:
             self._running.discard(job)
             if self._closed:
                 return False
-        self._loop.call_soon_threadsafe(job.finish)
+            # Under the lock: once `close` has it, the loop may end at any time.
+            self._loop.call_soon_threadsafe(job.finish)
         return True
 
     def _next(self) -> Job[object, object] | None:

@@ -86,8 +86,9 @@ class Watcher:
                 await self._listen_to(_identity(self._directory), ended)
             except FileNotFoundError:
                 await anyio.sleep(self._recheck)
-            except (OSError, RuntimeError) as error:
-                # The host may be out of watches (a RuntimeError of watchfiles). Looking now and then finds changes too.
+            except (OSError, RuntimeError, ExceptionGroup) as error:
+                # The host may be out of watches, or a file's name no Unicode: RuntimeErrors of watchfiles, those of its
+                # thread in a group. Looking now and then finds changes too.
                 _log.warning("cannot watch", directory=str(self._directory), reason=str(error))
                 await anyio.sleep(self._recheck)
 

@@ -20,14 +20,15 @@ from daemon.canary import CANARY
 from daemon.channel import MAX_DESCRIPTORS, Channel
 from daemon.conversation import Conversation
 from daemon.dispatch import Dispatcher
-from daemon.errors import DaemonError, SocketTaken
-from daemon.exports import Exports, trim
+from daemon.errors import DaemonError, NoDecision, SocketTaken
+from daemon.exports import Exports
 from daemon.flights import Flights
 from daemon.host import HostSampler
 from daemon.inference import Inference
 from daemon.keeper import Keeper
 from daemon.listener import Listener, is_passing, listening
 from daemon.logs import set_up_logs
+from daemon.memory import give_back_memory, keep_freed_memory
 from daemon.notify import Notifier
 from daemon.outcomes import Outcomes
 from daemon.pool import Pool
@@ -41,7 +42,6 @@ from daemon.warming import Warmer
 from models import Export
 from router import Constraints, decide
 from router.pixels import sample
-from vecroute._varlink import encode_error
 from vecroute.errors import Overloaded
 
 _log = structlog.get_logger("daemon.service")
@@ -54,6 +54,8 @@ EXIT_UNFINISHED = 4
 
 # Threads that read files too large or too slow for the loop: a file system that hangs must not stop the models.
 READERS = 2
+# One look at a time, the frees of those before it and the watcher's: no client can make it more.
+LOADER_QUEUE = 64
 # Descriptors beside those of clients: models, logs, event loop, files being read.
 OWN_DESCRIPTORS = 256
 # How long to wait before accepting again when the host has run out of descriptors or memory.
@@ -63,6 +65,7 @@ PAUSE_SECONDS = 0.1
 def serve(settings: Settings) -> int:
     """Run the daemon until it is told to stop; return the exit code."""
     set_up_logs(settings.log_format, settings.log_level)
+    keep_freed_memory()
     service: list[Service] = []
 
     async def run() -> None:
@@ -94,7 +97,7 @@ class Service:
         self._conversations: set[Conversation] = set()
         self._pool = Pool("inference", settings.inference_threads, settings.queue_limit)
         self._readers = Pool("reader", READERS, settings.queue_limit)
-        self._loader = Pool("loader", 1, settings.queue_limit)
+        self._loader = Pool("loader", 1, LOADER_QUEUE)
         self._cache = Keeper(settings)
         self._exports = Exports(settings, self._loader, self._use)
         self._reloader = Reloader(self._exports, notifier, self._describe)
@@ -103,6 +106,7 @@ class Service:
         self._recent = Recent()
         self._warmer = Warmer(self._recent, self._cache, self._exports, self._inference, self._pool)
         self._outcomes = Outcomes()
+        self._unfit: DaemonError | None = None
         # Whether every client got its answer, and whether a thread still runs.
         self.finished = True
         self.stuck = False
@@ -131,6 +135,8 @@ class Service:
             self._save_recent()
         free = [pool.close() for pool in (self._pool, self._readers, self._loader)]
         self.stuck = not all((*free, free_packer))
+        if self._unfit is not None:
+            raise self._unfit
         _log.info("stopped")
 
     def stop(self) -> None:
@@ -144,7 +150,12 @@ class Service:
         export = self._exports.current
         if self._exports.problem is not None:
             _log.warning("export problem", problem=self._exports.problem)
-        prediction = await self._inference.predict(export, partial(sample, CANARY))
+        try:
+            prediction = await self._inference.predict(export, partial(sample, CANARY))
+        except Overloaded as error:
+            self._unfit = NoDecision(str(error))
+            self.stop()
+            return
         decision = decide(prediction, Constraints(), self._host.now(), self._settings.decision_policy())
         _log.info("canary decided", method=decision.primary_method, lane=decision.lane, why=decision.fallback_reason)
         # What was made so far stays for good: the collector need not walk through it again and again.
@@ -198,7 +209,7 @@ class Service:
         settings = self._settings
         channel = Channel(client, settings.message_timeout, settings.write_timeout)
         if len(self._conversations) >= settings.max_connections:
-            channel.send_nowait(encode_error(Overloaded(f"{settings.max_connections} clients are connected already")))
+            channel.say_nowait(Overloaded(f"{settings.max_connections} clients are connected already; try again later"))
             channel.close()
             return
         conversation = Conversation(channel, dispatcher, self._counters)
@@ -232,7 +243,7 @@ class Service:
                 async for number in signals:
                     if number != signal.SIGHUP:
                         self.stop()
-                    elif self._counters.ready:  # before that, the newest export is being loaded anyway
+                    elif self._counters.ready and not self._counters.draining:  # before, the newest is loaded anyway
                         reloads.start_soon(self._reloader.try_reload)
 
     def _use(self, export: Export) -> None:
@@ -266,7 +277,7 @@ class Service:
         _log.warning("memory is short")
         self._cache.shed()
         self._recent.halve()
-        self._loader.submit(lambda _: trim())
+        self._loader.submit(lambda _: give_back_memory())
 
     @property
     def _recent_path(self) -> Path:

@@ -19,13 +19,16 @@ from router.errors import RouterError
 from router.pixels import MAX_BYTES, MAX_PIXELS
 from vecroute import default_socket
 from vecroute._layout import LARGEST_ENTRIES
+from vecroute._paths import UnsafeDirectory
 
 PREFIX = "VECROUTE_"
 # Names under our prefix that are not settings of the daemon.
 OTHER_VARIABLES = frozenset({"VECROUTE_CONFIG", "VECROUTE_SHARED_CACHE"})
 
 Count = Annotated[int, Meta(ge=1)]
-Seconds = Annotated[float, Meta(gt=0)]
+# A day: longer is a slip, and what is not finite has no meaning to a clock.
+LONGEST_SECONDS = 86_400
+Seconds = Annotated[float, Meta(gt=0, le=LONGEST_SECONDS)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Octal = Annotated[str, Meta(pattern="^0?[0-7]{3}$")]
 
@@ -34,7 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
     """Everything about the daemon that can be set; docs/settings.md tells what each name means.
 
     Raises:
-        SettingsError: weights that do not sum to 1.
+        SettingsError: weights that do not sum to 1, or a caution that is not finite.
     """
 
     socket: Path = msgspec.field(default_factory=default_socket)
@@ -43,12 +46,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
     lanes: Annotated[tuple[Literal["onnx", "torchscript"], ...], Meta(min_length=1)] = ("onnx", "torchscript")
     require_verified: bool = False
     watch: bool = True
-    watch_step: Seconds = 0.5
-    recheck: Seconds = 30.0
+    watch_step: Annotated[float, Meta(ge=0.01, le=LONGEST_SECONDS)] = (
+        0.5  # in shorter ones the watcher does nothing else
+    )
+    recheck: Annotated[float, Meta(ge=0.1, le=LONGEST_SECONDS)] = 30.0
     cache_entries: Annotated[int, Meta(ge=1, le=LARGEST_ENTRIES)] = 10_000
     cache_ttl: Seconds = 3600.0
     cache_shared: bool = True
-    inference_threads: Count = 2
+    inference_threads: Annotated[int, Meta(ge=1, le=256)] = 2
     queue_limit: Count = 64
     prediction_deadline: Seconds = 0.05
     request_timeout: Seconds = 10.0
@@ -71,7 +76,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
         try:
             self.decision_policy()
         except RouterError as error:
-            raise SettingsError(f"base-weight, quality-weight and time-weight: {error}") from error
+            raise SettingsError(f"policy (base-weight, quality-weight, time-weight, caution): {error}") from error
 
     def decision_policy(self) -> Policy:
         """Return the policy that these settings describe."""
@@ -94,7 +99,7 @@ def load_settings(
     """Return the settings; a flag wins over the environment, which wins over the file, which wins over defaults.
 
     Raises:
-        SettingsError: an unknown name, a value out of bounds or a file that cannot be read.
+        SettingsError: an unknown name, a value out of bounds, a file that cannot be read, no safe place for a socket.
     """
     environment = os.environ if environment is None else environment
     config = config or (Path(path) if (path := environment.get("VECROUTE_CONFIG")) else None)
@@ -102,7 +107,10 @@ def load_settings(
     variables = _convert(_variables(environment), "in the environment", strict=False)
     given = _convert(dict(flags or {}), "on the command line", strict=False)
     values = {name.replace("-", "_"): value for source in (file, variables, given) for name, value in source.items()}
-    return Settings(**values)
+    try:
+        return Settings(**values)
+    except UnsafeDirectory as error:
+        raise SettingsError(f"no socket was named, and {error}") from error
 
 
 def _read(config: Path) -> dict[str, object]:

@@ -10,6 +10,7 @@ from daemon.routing import Routing
 from daemon.settings import Settings
 from vecroute._version import __version__
 from vecroute._wire import Status
+from vecroute.errors import one_line
 
 
 class Counters:
@@ -42,7 +43,7 @@ def status(
         errors=counters.errors,
         fallbacks=routing.fallbacks,
         outcomes=outcomes.status(),
-        models_directory=str(settings.models),
+        models_directory=one_line(str(settings.models)),
         export_problem=exports.problem,
         draining=counters.draining,
         connections=counters.connections,

@@ -9,6 +9,8 @@ from models._lanes import RUNTIME_ERRORS, Array, session
 from models._manifest import ForestSpec
 from router import METHODS, Features, Method
 
+ROUNDING = 1e-3
+
 
 class Forest:
     """The forest of an export as an ONNX tree ensemble; may be run from several threads at once."""
@@ -46,6 +48,7 @@ class Forest:
         rows = self._rows.copy()
         rows[:, :-2] = self._row(features)
         table = np.asarray(self._session.run(self._outputs, {self._input: rows})[0], dtype=np.float32)
-        if table.ndim != 2 or not np.isfinite(table).all():
-            raise ValueError("it does not answer finite probabilities")
-        return table
+        # Written so that what is no number fails too; calibration may leave 0..1 by a rounding error.
+        if table.ndim != 2 or not (np.abs(table - 0.5) <= 0.5 + ROUNDING).all():
+            raise ValueError("it does not answer finite probabilities from 0 to 1")
+        return np.clip(table, 0.0, 1.0)

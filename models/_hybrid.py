@@ -10,6 +10,7 @@ import msgspec
 
 from models._export import Export
 from models._repository import DEFAULT_MODELS, load_newest
+from models._staging import open_regular
 from models.errors import PredictionError
 from router import (
     Constraints,
@@ -62,9 +63,12 @@ class HybridRouter:
         policy: Policy = Policy(),
         host: Callable[[], Host] = clock_only,
     ) -> None:
-        loaded = load_newest(DEFAULT_MODELS if models is None else Path(models))
+        directory = DEFAULT_MODELS if models is None else Path(models)
+        loaded = load_newest(directory)
         self.export: Export = loaded.export
         self.problems: tuple[str, ...] = loaded.problems
+        if loaded.directory is None and not loaded.problems:
+            self.problems = (f"no export in {directory}; base routing serves, put an export there for predictions",)
         self._policy, self._host = policy, host
 
     def route(self, image: Image, **wanted: Unpack[Wanted]) -> RoutingDecision:
@@ -74,7 +78,7 @@ class HybridRouter:
             InvalidConstraint: a target, budget, preference or policy makes no sense.
             InvalidFeatures: features given by the caller cannot be used.
             InvalidImage: the bytes are no image, or too large a one.
-            OSError: the file cannot be read.
+            OSError: the file cannot be read, or is no regular file.
         """
         constraints = _constraints(wanted)
         return self._decide(self.predict(image), constraints)
@@ -112,9 +116,10 @@ def sample_from(image: Image) -> Sample:
 
 def _read(path: Path) -> bytes:
     """Return a file's bytes; one that is too large is refused before it is read."""
-    if (size := path.stat().st_size) > MAX_BYTES:
-        raise ImageTooLarge(size, MAX_BYTES, "bytes")
-    return path.read_bytes()
+    with open(path, "rb", opener=open_regular) as file:
+        if (size := os.fstat(file.fileno()).st_size) > MAX_BYTES:
+            raise ImageTooLarge(size, MAX_BYTES, "bytes")
+        return file.read()
 
 
 def _constraints(wanted: Wanted) -> Constraints:

@@ -86,7 +86,7 @@ def session(path: Path) -> Any:
     By path and never from bytes: loading bytes holds the interpreter lock for as long as the copy takes.
 
     Raises:
-        Exception: any of `RUNTIME_ERRORS`.
+        Exception: any of `RUNTIME_ERRORS`, also when the model takes or answers nothing.
     """
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -94,7 +94,10 @@ def session(path: Path) -> Any:
     options.log_severity_level = 4  # what goes wrong is raised; the log on stderr would say it twice
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     with _LOADING:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        loaded = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    if not loaded.get_inputs() or not loaded.get_outputs():
+        raise ValueError("it takes no input or answers nothing")
+    return loaded
 
 
 class OnnxLane:

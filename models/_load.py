@@ -1,6 +1,8 @@
 """Loading an export: stage, build the lane, warm it, hold it against its golden samples."""
 
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -32,6 +34,20 @@ DEFAULT_EXPORT = Path(__file__).parent / "exported" / "default"
 # TorchScript specialises during runs 1 and 2 (17 times slower); from the third on it is itself.
 WARM_RUNS = 3
 _ROLES = frozenset({FOREST, REGRESSOR})
+# What numpy raises on damaged archives: its header is parsed as Python, and may promise more than memory holds.
+_NUMPY_FAULTS = (
+    OSError,
+    ValueError,
+    TypeError,
+    SyntaxError,
+    LookupError,
+    EOFError,
+    MemoryError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+    tokenize.TokenError,
+)
 
 
 def load_export(
@@ -90,17 +106,17 @@ def _info(copy: Staged) -> ExportInfo:
     )
 
 
-def _own_roles(copy: Staged) -> tuple[Roles, list[str]]:
-    """Load the forest and the regressor that the export brings; one that fails is told and left out."""
+def _own_roles(copy: Staged, wanted: frozenset[str] = _ROLES) -> tuple[Roles, list[str]]:
+    """Load those of the wanted roles that the export brings; one that fails is told and left out."""
     manifest, problems = copy.manifest, []
     forest = regressor = None
     try:
-        if manifest.forest and (names := manifest.of_role(FOREST)):
+        if FOREST in wanted and manifest.forest and (names := manifest.of_role(FOREST)):
             forest = Forest(copy.root / names[0], manifest.forest)
     except RUNTIME_ERRORS as exc:
         problems.append(RoleFailed(copy.described.directory, FOREST, first_line(exc)).reason)
     try:
-        if manifest.regressor and (names := manifest.of_role(REGRESSOR)):
+        if REGRESSOR in wanted and manifest.regressor and (names := manifest.of_role(REGRESSOR)):
             regressor = Regressor(copy.root / names[0], manifest.regressor)
     except RUNTIME_ERRORS as exc:
         problems.append(RoleFailed(copy.described.directory, REGRESSOR, first_line(exc)).reason)
@@ -111,12 +127,12 @@ def _borrow(
     own: Roles, directory: Path | None, defaults: Path | None, staging: Path | None
 ) -> tuple[Roles, dict[str, str], list[str]]:
     """Return the roles with missing ones taken from the default export, whose they are, and what went wrong."""
-    missing = {role for role, model in ((FOREST, own.forest), (REGRESSOR, own.regressor)) if model is None}
+    missing = frozenset(role for role, model in ((FOREST, own.forest), (REGRESSOR, own.regressor)) if model is None)
     if not missing or defaults is None or defaults == directory or not defaults.is_dir():
         return own, {}, []
     try:
-        with staged(describe(defaults), staging, _ROLES & missing) as copy:
-            theirs, problems = _own_roles(copy)
+        with staged(describe(defaults), staging, missing) as copy:
+            theirs, problems = _own_roles(copy, missing)
     except ExportError as exc:
         return own, {}, [f"the default export cannot help out: {exc.reason}"]
     roles = Roles(forest=own.forest or theirs.forest, regressor=own.regressor or theirs.regressor)
@@ -178,10 +194,13 @@ def _golden(copy: Staged) -> dict[str, Array] | None:
     names = copy.manifest.of_role(GOLDEN)
     if not names:
         return None
+    path = copy.root / names[0]
+    if not zipfile.is_zipfile(path):  # numpy would take a bare array too, and give something without names
+        raise FileDamaged(copy.described.directory, names[0], "it is no npz archive")
     try:
-        with np.load(copy.root / names[0], allow_pickle=False) as arrays:
+        with np.load(path, allow_pickle=False) as arrays:
             golden = {key: np.asarray(arrays[key], dtype=np.float32) for key in arrays.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as exc:
+    except _NUMPY_FAULTS as exc:
         raise FileDamaged(copy.described.directory, names[0], first_line(exc)) from exc
     for key in ("out", *(f"in_{one.name}" for one in copy.manifest.inputs)):
         if key not in golden:

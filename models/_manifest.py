@@ -1,6 +1,7 @@
 """`model_info.json`, format 1, as frozen structs: an invalid manifest cannot exist."""
 
 import math
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args, get_type_hints
@@ -146,6 +147,9 @@ class PlanOutput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         if self.codes is None:
             if self.name not in PLAN_BOUNDS:
                 raise ValueError(f"plan parameter {self.name!r} needs codes")
+            low, high = PLAN_BOUNDS[self.name]
+            if not max(self.low, low) <= min(self.high, high):
+                raise ValueError(f"plan parameter {self.name!r} is held to {self.low:g}..{self.high:g}, which is empty")
         elif not self.codes or not all(_is_value(self.name, key) for key in self.codes):
             raise ValueError(f"plan parameter {self.name!r} has codes that are none of its values")
 
@@ -277,8 +281,9 @@ def numbers(metrics: object) -> dict[str, float]:
     """Return the finite numbers of a JSON object; nothing of anything else."""
     if not isinstance(metrics, Mapping):
         return {}
-    plain = {str(k): float(v) for k, v in metrics.items() if isinstance(v, int | float) and not isinstance(v, bool)}
-    return {name: value for name, value in plain.items() if math.isfinite(value)}
+    plain = {str(k): v for k, v in metrics.items() if isinstance(v, int | float) and not isinstance(v, bool)}
+    # Compared as they are: an integer of JSON may be too large to become a float.
+    return {name: float(value) for name, value in plain.items() if abs(value) <= sys.float_info.max}
 
 
 def with_inputs(manifest: Manifest, inputs: tuple[Input, ...]) -> Manifest:

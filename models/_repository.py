@@ -37,9 +37,13 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
 def find_exports(models: Path) -> list[FoundExport]:
     """Return the exports under `models` and the one in it: newest first, of one age by name backwards (v2 before v1).
 
-    Broken ones come last. Only manifests are read: whether the files are whole shows when one is loaded.
+    Broken ones come last, and `models` itself if it cannot be read. Only manifests are read: whether the files are
+    whole shows when one is loaded.
     """
-    found = [_found(path) for path in _directories(models)]
+    try:
+        found = [_found(path) for path in _directories(models)]
+    except OSError as exc:
+        found = [FoundExport(directory=models, name=models.name, problem=f"cannot be read ({exc.strerror})")]
     return sorted(found, key=lambda one: (not one.problem, one.created, one.name), reverse=True)
 
 
@@ -75,10 +79,22 @@ def load_newest(
 def _directories(models: Path) -> list[Path]:
     try:
         below = [path for path in models.iterdir() if not path.name.startswith(".") and path.is_dir()]
-    except OSError:
-        # No such directory, or not ours to read: then it holds no export, and the built-in serves.
+    except (FileNotFoundError, NotADirectoryError):
+        # No such directory: then it holds no export, and the built-in serves.
         return []
-    return [path for path in (models, *sorted(below)) if (path / MANIFEST_NAME).exists()]
+    return [path for path in (models, *sorted(below)) if _is_export(path)]
+
+
+def _is_export(directory: Path) -> bool:
+    """Tell whether a directory holds a manifest, or something in its place that must be told."""
+    try:
+        (directory / MANIFEST_NAME).lstat()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        # Not ours to look into; reading the manifest says why.
+        return True
+    return True
 
 
 def _found(directory: Path) -> FoundExport:

@@ -1,12 +1,13 @@
 """Files are loaded from our own copy, hashed while it is made, so nothing can change under the loader."""
 
+import errno
 import os
 import shutil
 import stat
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -17,6 +18,7 @@ from models._manifest import (
     GOLDEN,
     MANIFEST_NAME,
     PREDICTOR,
+    FileEntry,
     Manifest,
     UnknownFeatureName,
     decode_manifest,
@@ -33,6 +35,8 @@ from models.errors import (
 )
 
 MAX_MANIFEST_BYTES = 4 << 20  # metrics per family take a few kilobytes; more than this is no manifest
+# Protobuf, and so ONNX, ends here; without a limit a sparse file would fill the disk, or the memory behind a tmpfs.
+MAX_FILE_BYTES = 2 << 30
 PREFIX = "vecroute-staged-"
 # A copy lives for as long as one load, seconds; older ones were left by a process that was killed in between.
 STALE_SECONDS = 3600.0
@@ -67,7 +71,11 @@ def default_staging() -> Path:
             return Path(given.split(":")[0])
     if given := os.environ.get("XDG_CACHE_HOME"):
         return Path(given) / "vecroute"
-    return Path("~/.cache").expanduser() / "vecroute"
+    try:
+        return Path.home() / ".cache" / "vecroute"
+    except RuntimeError:
+        # A user without an entry and without $HOME, as in containers with a made-up user number.
+        return Path(tempfile.gettempdir())
 
 
 def describe(directory: Path) -> Described:
@@ -86,7 +94,7 @@ def describe(directory: Path) -> Described:
         return Described(directory=directory, manifest=decode_manifest(data), data=data)
     except UnknownFeatureName as exc:
         raise UnknownFeature(directory, exc.name, exc.where) from exc
-    except (ValueError, RecursionError) as exc:
+    except (ValueError, OverflowError, RecursionError) as exc:
         raise ManifestInvalid(directory, str(exc) or "nested too deeply") from exc
     except OSError as exc:
         raise ManifestMissing(directory, str(exc)) from exc
@@ -106,8 +114,7 @@ def staged(described: Described, staging: Path | None, roles: frozenset[str] | N
     try:
         yield _fill(described, root, roles)
     finally:
-        root.chmod(0o700)
-        shutil.rmtree(root, ignore_errors=True)
+        _remove(root)
 
 
 class _Format(msgspec.Struct):
@@ -116,24 +123,32 @@ class _Format(msgspec.Struct):
 
 def _read_manifest(directory: Path) -> tuple[bytes, float]:
     try:
-        with open(directory / MANIFEST_NAME, "rb", opener=_open_regular) as file:
-            return file.read(MAX_MANIFEST_BYTES), os.fstat(file.fileno()).st_mtime
+        with open(directory / MANIFEST_NAME, "rb", opener=open_regular) as file:
+            data, modified = file.read(MAX_MANIFEST_BYTES + 1), os.fstat(file.fileno()).st_mtime
     except OSError as exc:
         raise ManifestMissing(directory, exc.strerror or str(exc)) from exc
+    if len(data) > MAX_MANIFEST_BYTES:
+        raise ManifestInvalid(directory, f"it has more than {MAX_MANIFEST_BYTES:,} bytes")
+    return data, modified
 
 
 def _private_directory(export: Path, staging: Path | None) -> Path:
     """Make a directory for one copy; without one that we may write to, under the system's temporary directory."""
-    bases = [staging] if staging else [default_staging(), Path(tempfile.gettempdir())]
-    refusal = OSError("no directory")
-    for base in bases:
+    try:
+        if staging:
+            return _made_in(staging)
         try:
-            base.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _sweep(base)
-            return Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
-        except OSError as exc:
-            refusal = exc
-    raise StagingFailed(export, str(refusal)) from refusal
+            return _made_in(default_staging())
+        except OSError:
+            return _made_in(Path(tempfile.gettempdir()))
+    except OSError as exc:
+        raise StagingFailed(export, str(exc)) from exc
+
+
+def _made_in(base: Path) -> Path:
+    base.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _sweep(base)
+    return Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
 
 
 def _fill(described: Described, root: Path, roles: frozenset[str] | None) -> Staged:
@@ -141,8 +156,7 @@ def _fill(described: Described, root: Path, roles: frozenset[str] | None) -> Sta
     manifest, hashes = described.manifest, {}
     for name, entry in manifest.files.items():
         if roles is None or entry.role in roles:
-            hashes[name], size = _copy(described.directory, name, root / name)
-            _compare(described.directory, name, (entry.sha256, entry.bytes), (hashes[name], size))
+            hashes[name] = _copy(described.directory, name, entry, root / name)
         else:
             hashes[name] = entry.sha256 or ""
     # Without hashes nothing else would notice that another export was being copied over this one.
@@ -154,28 +168,33 @@ def _fill(described: Described, root: Path, roles: frozenset[str] | None) -> Sta
     )
 
 
-def _copy(directory: Path, name: str, target: Path) -> tuple[str, int]:
+def _copy(directory: Path, name: str, entry: FileEntry, target: Path) -> str:
+    """Copy one file and return its SHA-256, which is the listed one if there is one."""
     try:
-        descriptor = _open_regular(str(directory / name), os.O_RDONLY)
+        descriptor = open_regular(str(directory / name), os.O_RDONLY)
     except OSError as exc:
         raise FileMissing(directory, name, exc.strerror or str(exc)) from exc
     with os.fdopen(descriptor, "rb") as source:
         before = _identity(descriptor)
+        _check_size(directory, name, entry.bytes, os.fstat(descriptor).st_size)
         try:
             with target.open("xb") as copy:
-                copied = copy_hashed(source, copy)
+                sha256, size = copy_hashed(source, copy)
         except OSError as exc:
             raise StagingFailed(directory, str(exc)) from exc
-        if _identity(descriptor) != before:
+        if _identity(descriptor) != before or size != os.fstat(descriptor).st_size:
             raise FileDamaged(directory, name, "it changed while it was read")
-    return copied
-
-
-def _compare(directory: Path, name: str, listed: tuple[str | None, int | None], found: tuple[str, int]) -> None:
-    if listed[1] is not None and listed[1] != found[1]:
-        raise FileDamaged(directory, name, f"it has {found[1]} bytes, the manifest says {listed[1]}")
-    if listed[0] is not None and listed[0] != found[0]:
+    if entry.sha256 is not None and entry.sha256 != sha256:
         raise FileDamaged(directory, name, "its SHA-256 is not the one in the manifest")
+    return sha256
+
+
+def _check_size(directory: Path, name: str, listed: int | None, found: int) -> None:
+    """Refuse a file before it is copied, if its size alone says that it cannot be right."""
+    if listed is not None and listed != found:
+        raise FileDamaged(directory, name, f"it has {found} bytes, the manifest says {listed}")
+    if found > MAX_FILE_BYTES:
+        raise FileDamaged(directory, name, f"it has {found:,} bytes, the limit is {MAX_FILE_BYTES:,}")
 
 
 def _unverifiable(manifest: Manifest) -> str:
@@ -186,12 +205,12 @@ def _unverifiable(manifest: Manifest) -> str:
     return ""
 
 
-def _open_regular(path: str, flags: int) -> int:
+def open_regular(path: str, flags: int) -> int:
     """Open without ever waiting on a FIFO, and refuse what is no regular file."""
     descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(0, "not a regular file")
+        raise OSError(errno.EINVAL, "not a regular file", path)
     return descriptor
 
 
@@ -204,10 +223,17 @@ def _sweep(base: Path) -> None:
     """Remove copies that a killed process of this user left behind."""
     for path in base.glob(f"{PREFIX}*"):
         try:
-            status = path.stat()
-            if status.st_uid == os.geteuid() and time.time() - status.st_mtime > STALE_SECONDS:
-                path.chmod(0o700)
-                shutil.rmtree(path, ignore_errors=True)
+            status = path.lstat()  # in a shared directory a link of that name may lead anywhere
         except OSError:
             # Another process swept it first.
             continue
+        stale = time.time() - status.st_mtime > STALE_SECONDS
+        if stale and status.st_uid == os.geteuid() and stat.S_ISDIR(status.st_mode):
+            _remove(path)
+
+
+def _remove(root: Path) -> None:
+    """Remove a copy, which is read-only; somebody who cleans up temporary files may have done it."""
+    with suppress(OSError):
+        root.chmod(0o700)
+    shutil.rmtree(root, ignore_errors=True)

@@ -1,6 +1,6 @@
 """Plans from closed formulas: the `performance` preset and the `feature_mapping` ladder; no model is involved."""
 
-from math import log2
+import math
 from typing import NamedTuple
 
 from router._features import Features
@@ -12,13 +12,18 @@ from router._rules import UNKNOWN_AREA
 STEPS = (1, 2, 3, 4, 6, 8)
 MOST_TRACED, MOST_TRACED_FINE = 4_500_000, 1_600_000
 FINE_STEP = 3
+LONGEST_TRACED_SIDE = 65_534  # VTracer refuses more
 
 
 def ladder(features: Features, count: int = len(STEPS)) -> tuple[int, ...]:
     """Return the upscale steps, at most `count`, that an image of this size can afford, finest last."""
     area = features.image_area or UNKNOWN_AREA
-    affordable = [s for s in STEPS if area * s * s <= (MOST_TRACED if s <= FINE_STEP else MOST_TRACED_FINE)] or [1]
-    return tuple(affordable[-count:])
+    aspect = features.aspect_ratio or 1.0
+    longest = LONGEST_TRACED_SIDE / math.sqrt(area * max(aspect, 1 / aspect))
+    affordable = [
+        s for s in STEPS if area * s * s <= (MOST_TRACED if s <= FINE_STEP else MOST_TRACED_FINE) and s <= longest
+    ]
+    return tuple(affordable[-count:]) or (1,)
 
 
 def performance_plans(_: Features) -> tuple[Plan, ...]:
@@ -46,9 +51,11 @@ class Line(NamedTuple):
         return round(min(max(self.intercept + self.slope * x, self.low), self.high))
 
 
-# Feature -> parameter. Constants are fitted to the corpus (`python -m training fit` prints what the search found). Some
-# parameters act on splines only, which the search hardly ever chose: there VTracer's documented meaning is followed.
-COLOR_PRECISION = Line(3.0, 0.5, 6, 7)  # of log2(unique colours)
+# Feature -> parameter. The constants of the first five were fitted to the searched images, for the least cost that the
+# search's surrogate foretells (training/_fit.py): on average -0.108, where the least-squares lines that
+# `python -m training fit` prints come to -0.102. The others follow VTracer's documented meaning: they act on splines,
+# which the search hardly ever chose, and the last one on the digits of coordinates.
+COLOR_PRECISION = Line(3.0, 0.5, 6, 7)  # of math.log2(unique colours)
 PALETTE = Line(0.0, 2.0, 4, 16)  # of the palette size
 LAYER_DIFFERENCE = Line(48.0, -8.0, 16, 48)  # of the gradient strength
 FILTER_SPECKLE = Line(2.0, 1.0, 4, 6)  # of the upscale step
@@ -70,7 +77,7 @@ def _mapped(features: Features, step: int) -> Plan:
         matte="bands" if x["soft_alpha_interior"] > SOFT_INTERIOR else "binary",
         palette=PALETTE.at(x["palette_size"]),
         denoise=DENOISE.at(x["noise_level"]),
-        color_precision=COLOR_PRECISION.at(log2(max(x["unique_colors"], 1))),
+        color_precision=COLOR_PRECISION.at(math.log2(max(x["unique_colors"], 1))),
         layer_difference=LAYER_DIFFERENCE.at(x["gradient_strength"]),
         filter_speckle=FILTER_SPECKLE.at(step),
         corner_threshold=CORNER_THRESHOLD.at(x["edge_density"]),

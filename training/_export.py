@@ -27,12 +27,13 @@ from training._network import OUTPUTS, Predictor
 from training._run import THUMBNAIL
 from training._tables import LOG2_COLUMNS, LOG_FEATURES, PLAN_CODES, PLAN_COLUMNS, Array
 
+REGRESSOR = "plan_regressor.onnx"
 INPUTS = ("features", "thumbnail", "has_thumbnail", "plans")
 ROLES = {
     "quality_predictor.onnx": "predictor",
     "quality_predictor.pt": "predictor",
     "base_forest.onnx": "base_forest",
-    "plan_regressor.onnx": "plan_regressor",
+    REGRESSOR: "plan_regressor",
     "golden.npz": "golden",
 }
 TOLERANCE = 1e-4
@@ -40,9 +41,12 @@ OPSET = 17
 
 
 class Trained(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that training produced, ready to be written."""
+    """Everything that training produced, ready to be written.
 
-    regressor: Any
+    `regressor` is the plan regressor as ONNX: an export keeps the very one whose plans were labelled.
+    """
+
+    regressor: bytes
     fill: Array
     trained_on: str
     predictor: Predictor | None = None
@@ -62,8 +66,8 @@ def write_export(trained: Trained, folder: Path, *, name: str, created: datetime
         if trained.predictor is not None and trained.sample is not None:
             _write_networks(trained.predictor, trained.sample, building)
         if trained.forest is not None:
-            _write_trees(trained.forest, len(FEATURE_NAMES) + 2, building / "base_forest.onnx")
-        _write_trees(trained.regressor, len(FEATURE_NAMES) + 1, building / "plan_regressor.onnx")
+            (building / "base_forest.onnx").write_bytes(trees_as_onnx(trained.forest, len(FEATURE_NAMES) + 2))
+        (building / REGRESSOR).write_bytes(trained.regressor)
         manifest = _manifest(trained, building, name, created)
         (building / "model_info.json").write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
         building.chmod(0o755)
@@ -105,7 +109,8 @@ def _write_networks(network: Predictor, sample: tuple[Array, Array, Array], fold
     onnx.checker.check_model(str(folder / "quality_predictor.onnx"))
 
 
-def _write_trees(model: BaseEstimator, width: int, path: Path) -> None:
+def trees_as_onnx(model: BaseEstimator, width: int) -> bytes:
+    """Return a scikit-learn forest that takes rows of `width` numbers as ONNX."""
     options = {"zipmap": False} if hasattr(model, "predict_proba") else {}
     converted = skl2onnx.convert_sklearn(
         model,
@@ -113,7 +118,7 @@ def _write_trees(model: BaseEstimator, width: int, path: Path) -> None:
         options={id(model): options} if options else None,
         target_opset=OPSET,
     )
-    path.write_bytes(converted.SerializeToString())
+    return bytes(converted.SerializeToString())
 
 
 def _manifest(trained: Trained, folder: Path, name: str, created: datetime) -> dict[str, Any]:

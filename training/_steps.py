@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from models import load_export
-from router import Policy
+from router import FEATURE_NAMES, Policy
 from training._corpus import drawings, families, fetch
 from training._evaluate import SPLITS, Judged, judge_export
-from training._export import Trained, write_export
+from training._export import REGRESSOR, Trained, trees_as_onnx, write_export
 from training._fit import best_plans, fill_values, fit_regressor, formula_constants, rule_constants
 from training._forest import fit_forest, methods_of
 from training._images import ImageSpec, specs
@@ -86,7 +86,7 @@ def fit(work: Work) -> None:
     """Fit the plan regressor, and print the constants of the closed formulas."""
     table = Table(_labels(work.searched, "search"))
     rows, plans = best_plans(table, SEED)
-    regressor = fit_regressor(rows, plans, SEED)
+    regressor = trees_as_onnx(fit_regressor(rows, plans, SEED), len(FEATURE_NAMES) + 1)
     trained = Trained(regressor=regressor, fill=fill_values(table), trained_on=f"{len(table.labels)} searched images")
     write_export(trained, work.fitted, name="fitted", created=datetime.now(UTC))
     _print_constants("router/formulas.py (intercept, slope)", formula_constants(plans, rows))
@@ -94,8 +94,7 @@ def fit(work: Work) -> None:
 
 def label_images(work: Work) -> None:
     """Run every candidate of every method, and the fixed plans, on all images."""
-    if not (work.fitted / "model_info.json").exists():
-        raise StepMissing(work.fitted, "fit")
+    _regressor(work)
     tasks = [
         Task(spec=s, random_plans=LABEL_PLANS, export=work.fitted, corpus=work.corpus, seed=SEED + 1)
         for s in _specs(work)
@@ -120,7 +119,7 @@ def train_models(work: Work) -> None:
     write_tables(work.labels, phases)
     searched, labelled = calm(read_tables(work.labels))
     table = Table([*labelled, *searched])
-    trained = _trained(table, Table(searched))
+    trained = _trained(table, _regressor(work))
     created = datetime.now(UTC)
     write_export(trained, work.export, name="vecroute-default", created=created)
     judged = _judged(work, labelled)
@@ -143,6 +142,13 @@ def _labels(path: Path, step: str) -> list[Label]:
     if not found:
         raise StepMissing(path, step)
     return found
+
+
+def _regressor(work: Work) -> bytes:
+    """Return the plan regressor that offers candidates, as ONNX. Raises StepMissing when none was fitted."""
+    if not (work.fitted / "model_info.json").exists():
+        raise StepMissing(work.fitted, "fit")
+    return (work.fitted / REGRESSOR).read_bytes()
 
 
 def _specs(work: Work) -> list[ImageSpec]:
@@ -179,7 +185,7 @@ def calm(phases: Mapping[str, list[Label]]) -> tuple[list[Label], list[Label]]:
     return searched, labelled
 
 
-def _trained(table: Table, searched: Table) -> Trained:
+def _trained(table: Table, regressor: bytes) -> Trained:
     torch.set_num_threads(1)
     images = np.flatnonzero(table.splits == "train")
     if not len(images):
@@ -194,7 +200,6 @@ def _trained(table: Table, searched: Table) -> Trained:
                 task, completed=member * EPOCHS + epoch, description=f"train {member + 1}/{MEMBERS}: loss {loss:.3f}"
             ),
         )
-    rows, plans = best_plans(searched, SEED)
     forest = fit_forest(table, images, SEED)
     known = methods_of(table)
     return Trained(
@@ -202,7 +207,7 @@ def _trained(table: Table, searched: Table) -> Trained:
         scale=scale,
         fill=fill_values(table),
         forest=forest,
-        regressor=fit_regressor(rows, plans, SEED),
+        regressor=regressor,
         methods=tuple(known[index] for index in forest.classes_),
         trained_on=_trained_on(table, images),
         sample=_sample(table, scale),

@@ -194,7 +194,7 @@ def status_call() -> PreparedCall[Status]:
 
 
 def reload_call() -> PreparedCall[ExportInfo | None]:
-    """Have the daemon look for exports again and return the one that serves then; None: the built-in rules.
+    """Have the daemon look for exports again and return the one that serves then (`builtin`: base routing).
 
     Raises:
         ReloadFailed: the newest export did not pass its checks; the one that served still does.

@@ -120,7 +120,7 @@ type Decision (
   fallbackUsed: bool,
   # Why base routing decided; empty otherwise.
   fallbackReason: string,
-  # The export that predicted; null if none did.
+  # The export in service then, also where base routing answered in its place; named builtin where none is installed.
   export: ?Export,
   # The policy that chose.
   policy: (weighted, constrained),
@@ -174,7 +174,7 @@ type DaemonStatus (
   ready: bool,
   # The lane that serves now.
   lane: Lane,
-  # The export that serves now; null: only the rule table.
+  # The export that serves now; named builtin where none is installed.
   export: ?Export,
   # The cache of predictions.
   cache: CacheStatus,
@@ -260,7 +260,7 @@ method Predict(
   svgBytes: float,
   # What predicted.
   lane: Lane,
-  # The export that predicted; null if none did.
+  # The export in service then, also where base routing answered in its place; named builtin where none is installed.
   export: ?Export
 )
 
@@ -290,7 +290,7 @@ method Status() -> (
 
 # Look for exports again and serve the newest valid one. Answers once it serves.
 method Reload() -> (
-  # The export that serves now; null: only the rule table.
+  # The export that serves now; named builtin where none is installed.
   export: ?Export
 )
 

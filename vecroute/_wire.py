@@ -186,7 +186,7 @@ class StatusReply(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class ReloadReply(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """The export that serves after the reload; None: the built-in rules."""
+    """The export that serves after the reload; named `builtin` where none is installed."""
 
     export: ExportInfo | None = None
 

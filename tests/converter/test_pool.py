@@ -6,6 +6,8 @@ import signal
 from concurrent.futures.process import BrokenProcessPool
 
 import anyio
+import cv2
+import numpy as np
 import pytest
 import vtracer
 from pebble import ProcessFuture
@@ -113,6 +115,23 @@ def test_a_pool_broken_before_the_conversion_began_is_a_failed_conversion() -> N
     broken.set_exception(BrokenProcessPool("all workers expired"))
     with pytest.raises(ConversionFailed, match="before it began"):
         Pending(broken, 1.0).result()
+
+
+@pytest.mark.parametrize(
+    "fault", [MemoryError(), cv2.error("Insufficient memory\nat alloc.cpp")], ids=["python", "opencv"]
+)
+def test_too_little_memory_in_a_worker_is_a_failed_conversion(fault: Exception) -> None:
+    full: ProcessFuture[Conversion] = ProcessFuture()
+    full.set_exception(fault)
+    with pytest.raises(ConversionFailed, match=r"memory\)"):
+        Pending(full, 1.0).result()
+
+
+def test_a_side_too_long_for_the_tracer_is_refused_and_the_worker_lives_on() -> None:
+    with Converter(workers=1) as converter:
+        with pytest.raises(ResultTooLarge, match="a side"):
+            converter.convert(encoded(np.full((1, 66_000, 4), 255, np.uint8)), Plan())
+        assert converter.convert(PICTURE, Plan()).quality
 
 
 def test_what_takes_too_long_is_ended() -> None:

@@ -28,6 +28,13 @@ def test_what_would_be_too_large_is_refused_before_any_work() -> None:
         prepare(huge, Plan(upscale=8))
 
 
+@pytest.mark.parametrize(("width", "times"), [(65_535, 1), (21_845, 3)])
+def test_a_side_that_the_tracer_refuses_is_refused_before_any_work(width: int, times: int) -> None:
+    line = np.full((2, width, 4), 255, np.uint8)
+    with pytest.raises(ResultTooLarge, match="pixels a side"):
+        prepare(line, Plan(upscale=times))
+
+
 def test_colours_under_transparency_never_bleed_in() -> None:
     picture = np.zeros((20, 20, 4), np.uint8)
     picture[..., :3] = (0, 255, 0)

@@ -237,6 +237,8 @@ BROKEN = {
     "nothing": b"",
     "100,000 brackets": b'{"method": "x", "parameters": ' + b"[" * 100_000,
     "100,000 objects": b'{"a":' * 100_000,
+    "not UTF-8 inside a parameter": f'{{"method": "{INTERFACE}.Route", "parameters": {{"policy": "'.encode()
+    + b'\xff"}}',
     "NaN as a budget": f'{{"method": "{INTERFACE}.Route", "parameters": {{"timeBudget": NaN}}}}'.encode(),
 }
 

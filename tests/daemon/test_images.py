@@ -1,5 +1,6 @@
 """Descriptors: only readable regular files give an image, and reading never trusts their size."""
 
+import errno
 import os
 import socket
 from pathlib import Path
@@ -104,6 +105,18 @@ def test_what_is_no_readable_file_is_refused(tmp_path: Path, opened: "object", s
     assert callable(opened)
     with pytest.raises(InvalidImage, match=said):
         check(Descriptor(opened(tmp_path)), 100)
+
+
+def test_a_file_system_that_does_not_say_what_it_is_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    descriptor = _memory(b"x")
+
+    def stale(_: int) -> None:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("daemon.images.os.fstat", stale)
+        with pytest.raises(InvalidImage, match="Stale file handle"):
+            check(descriptor, 100)
 
 
 def test_a_read_error_is_told() -> None:

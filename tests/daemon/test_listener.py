@@ -65,6 +65,14 @@ def test_a_live_program_without_our_lock_is_left_alone(tmp_path: Path) -> None:
     assert path.exists()
 
 
+def test_a_live_socket_of_another_kind_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "router"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        other.bind(str(path))
+        with pytest.raises(SocketTaken, match="another program"), listening(path, 0o600):
+            pass
+
+
 def test_a_file_at_the_path_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "router"
     path.write_text("precious")

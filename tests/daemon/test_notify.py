@@ -28,6 +28,10 @@ def test_each_state_is_one_datagram(manager: tuple[socket.socket, str]) -> None:
     assert receiver.recv(4096) == b"STATUS=loading models"
     notifier.stopping()
     assert receiver.recv(4096) == b"STOPPING=1\nSTATUS=draining"
+    notifier.ready("the reload is done")  # too late to matter
+    receiver.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        receiver.recv(4096)
 
 
 def test_reloading_carries_the_clock_in_microseconds(manager: tuple[socket.socket, str]) -> None:

@@ -1,5 +1,6 @@
 """Reloading: a new export is found by watching, by signal and by call; a broken one changes nothing."""
 
+import os
 import shutil
 import signal
 import time
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 import anyio
+import msgspec
 import pytest
 
 from daemon.exports import Exports, Fingerprint
@@ -17,6 +19,8 @@ from tests.daemon.harness import PATIENCE, Daemon, StartDaemon, launch, stop, wa
 from tests.daemon.pictures import png
 from tests.exports import write_export
 from vecroute import Client, Status, image_hash
+from vecroute._interface import INTERFACE
+from vecroute._varlink import encode_call
 from vecroute.errors import ReloadFailed, UnknownImage
 
 
@@ -164,6 +168,32 @@ def test_all_exports_taken_away_leaves_the_one_in_memory(start: StartDaemon, tmp
     shutil.rmtree(models / "one")
     status = _wait_status(daemon, version="1", problem=True)
     assert "no export in" in str(status.export_problem)
+
+
+def test_a_name_that_is_no_unicode_is_told_and_stops_nothing(start: StartDaemon, tmp_path: Path) -> None:
+    strange = tmp_path / "models" / os.fsdecode(b"\xff")
+    strange.mkdir(parents=True)
+    (strange / "model_info.json").write_bytes(b"no manifest")
+    daemon = start(models=tmp_path / "models", log_format="json", recheck=0.1)
+    assert "\\udcff" in str(daemon.status().export_problem)
+    _export(tmp_path / "elsewhere", 1).rename(tmp_path / "models" / "good")  # the watch cannot tell of it
+    _wait_status(daemon, version="1", problem=True)
+    assert daemon.terminate() == 0
+    for line in daemon.log.read_bytes().splitlines():
+        msgspec.json.decode(line)
+
+
+def test_reloads_in_any_number_fit_a_short_queue(start: StartDaemon, tmp_path: Path) -> None:
+    _export(tmp_path / "models" / "one", 1)
+    daemon = start(models=tmp_path / "models", queue_limit=1, watch_step=0.01, recheck=0.1)
+    clients = [daemon.connect() for _ in range(6)]
+    for raw in clients:
+        daemon.process.send_signal(signal.SIGHUP)
+        raw.send(encode_call(f"{INTERFACE}.Reload"))
+    assert [raw.reply().error for raw in clients] == [None] * len(clients)
+    for raw in clients:
+        raw.socket.close()
+    assert daemon.terminate() == 0
 
 
 class _Changed:

@@ -132,6 +132,8 @@ def test_by_hash_only_plans_of_the_decision_are_predicted(daemon: Daemon) -> Non
         assert reply.quality == decision.estimated_quality
         with pytest.raises(UnknownImage, match="send the image itself"):
             client.predict(hash=key, method="performance", plan=Plan(upscale=7))
+        with pytest.raises(UnknownImage, match="send the image itself"):
+            client.predict(hash=key, method="ppo", plan=decision.plan)
 
 
 def test_a_plan_is_predicted_from_features_alone(daemon: Daemon) -> None:

@@ -1,9 +1,11 @@
 """The daemon's life, as a real process: start, one at a time, drain, death and the way out past a stuck thread."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,6 +97,15 @@ def test_a_request_that_outlasts_the_drain_is_told_so(start: StartDaemon, tmp_pa
         assert daemon.process.wait(PATIENCE) == EXIT_UNFINISHED
 
 
+def test_a_call_without_reply_gets_none_when_the_drain_is_over_either(start: StartDaemon, tmp_path: Path) -> None:
+    daemon = start(models=_slow(tmp_path / "models"), prediction_deadline=30, drain_seconds=0.05)
+    with daemon.connect() as busy:
+        busy.send(encode_call(f"{INTERFACE}.Route", {"content": png()}, oneway=True))
+        _wait_inflight(daemon, 1)
+        assert daemon.terminate() == EXIT_UNFINISHED
+        assert busy.socket.recv(1) == b""
+
+
 def test_sigterm_while_the_models_load_ends_it_too(start: StartDaemon, tmp_path: Path) -> None:
     daemon = start(models=_slow(tmp_path / "models"), wait=False)
     daemon.wait_notice("loading models")
@@ -138,6 +149,14 @@ def test_what_keeps_it_from_starting_is_one_line_and_a_code(flags: list[str], co
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_without_a_decision_about_its_own_image_it_does_not_serve(start: StartDaemon, tmp_path: Path) -> None:
+    daemon = start(models=tmp_path / "none", request_timeout=1e-6, wait=False)
+    assert daemon.process.wait(PATIENCE) == EXIT_FAILED
+    assert "cannot serve" in daemon.log.read_text().splitlines()[-1]
+    assert "see request-timeout" in daemon.log.read_text().splitlines()[-1]
+    assert not daemon.path.exists()
+
+
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """One daemon that soon loses patience with its clients."""
@@ -171,6 +190,34 @@ def test_more_clients_than_allowed_are_told_so(strict: Daemon) -> None:
             assert three.reply().error == f"{INTERFACE}.Overloaded"
             assert three.is_closed()
         assert one.call("Status").error is None
+
+
+def test_more_clients_than_allowed_that_do_not_wait_for_the_answer_harm_nobody(strict: Daemon) -> None:
+    with strict.connect() as one, strict.connect() as two:
+        assert (one.call("Status").error, two.call("Status").error) == (None, None)
+        strict.process.send_signal(signal.SIGSTOP)  # so that they are gone before they are accepted
+        for _ in range(3):
+            strict.connect().socket.close()
+        strict.process.send_signal(signal.SIGCONT)
+        assert one.call("Status").error is None
+        assert two.call("Status").error is None
+
+
+def test_a_daemon_that_can_open_no_more_files_says_so_and_recovers(start: StartDaemon, tmp_path: Path) -> None:
+    daemon = start(models=tmp_path / "none", watch="false")
+    with daemon.connect() as raw, tempfile.TemporaryFile() as image:
+        image.write(png())
+        image.flush()
+        assert raw.call("Status").error is None
+        limits = resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE)
+        used = len(list(Path(f"/proc/{daemon.process.pid}/fd").iterdir()))
+        resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (used, limits[1]))
+        with daemon.connect() as waiting:  # it cannot be accepted yet
+            assert raw.call("Route", {"fileDescriptor": 0}, image.fileno()).error == f"{INTERFACE}.Overloaded"
+            assert raw.call("Route", {"content": png()}).error is None
+            resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, limits)
+            assert waiting.call("Status").error is None
+        assert raw.call("Route", {"fileDescriptor": 0}, image.fileno()).error is None
 
 
 def test_more_requests_than_the_queue_holds_are_refused(slow: Daemon) -> None:

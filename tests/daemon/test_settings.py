@@ -6,6 +6,7 @@ import pytest
 
 from daemon import Settings, SettingsError, load_settings
 from daemon.settings import NAMES
+from vecroute._paths import UnsafeDirectory
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
 
@@ -51,6 +52,11 @@ def test_what_concerns_clients_alone_is_no_setting() -> None:
         pytest.param("", {"VECROUTE_POLICY": "cheapest"}, {}, "policy", id="unknown policy"),
         pytest.param("", {"VECROUTE_MODELS": ""}, {}, "models .*give a path", id="empty path"),
         pytest.param("base-weight = 0.9", {}, {}, "weights", id="weights do not sum to 1"),
+        pytest.param("caution = inf", {}, {}, "caution is inf", id="endless caution"),
+        pytest.param("watch-step = inf", {}, {}, "watch-step in .* is inf", id="never"),
+        pytest.param("watch-step = 1e-4", {}, {}, "watch-step in .* is 0.0001", id="all the time"),
+        pytest.param("drain-seconds = nan", {}, {}, "drain-seconds in .* is nan", id="no number of seconds"),
+        pytest.param("inference-threads = 100_000", {}, {}, "inference-threads in .*<= 256", id="too many threads"),
         pytest.param("lanes = []", {}, {}, "lanes", id="no lane"),
         pytest.param("= broken", {}, {}, "cannot read", id="broken file"),
     ],
@@ -62,6 +68,19 @@ def test_what_cannot_be_used_is_refused_by_name(
     config.write_text(file)
     with pytest.raises(SettingsError, match=said):
         load_settings(config, environment, flags)
+
+
+def test_without_a_safe_place_for_a_socket_one_must_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(directory: Path, _user: int) -> Path:
+        raise UnsafeDirectory(directory)
+
+    monkeypatch.setattr("vecroute._paths._private", refuse)
+    monkeypatch.setattr("os.geteuid", lambda: 987_654)
+    for name in ("XDG_RUNTIME_DIR", "VECROUTE_SOCKET"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(SettingsError, match="set VECROUTE_SOCKET"):
+        load_settings(environment={})
+    assert load_settings(environment={"VECROUTE_SOCKET": "/x"}).socket == Path("/x")
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:

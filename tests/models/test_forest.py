@@ -45,8 +45,16 @@ def test_a_forest_that_answers_no_numbers_is_refused(tmp_path: Path) -> None:
         forest(tmp_path, _root_of(shift=-1e30))
 
 
+@pytest.mark.parametrize("shift", [-0.1, 1.1])
+def test_a_forest_that_answers_no_probabilities_is_refused(shift: float, tmp_path: Path) -> None:
+    weights = {"w": np.zeros((len(exports.FEATURES) + 2, 3), np.float32), "b": np.full((1, 3), shift, np.float32)}
+    nodes = [helper.make_node("MatMul", ["X", "w"], ["xw"]), helper.make_node("Add", ["xw", "b"], ["out"])]
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        forest(tmp_path, exports.onnx_bytes(nodes, {"X": ("N", len(exports.FEATURES) + 2)}, {"out": ("N", 3)}, weights))
+
+
 def test_a_forest_that_fails_on_an_image_says_nothing(tmp_path: Path) -> None:
-    built = forest(tmp_path, _root_of(shift=20.0))
+    built = forest(tmp_path, _root_of(shift=12.0))
     assert built.probabilities(Features()) != {}
     assert built.probabilities(Features(image_area=1e300)) == {}
 

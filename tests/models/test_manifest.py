@@ -42,7 +42,7 @@ def test_a_time_without_a_zone_is_utc() -> None:
 
 
 def test_metrics_that_are_no_numbers_are_left_out() -> None:
-    metrics = {"pearson": 0.5, "families": ["a"], "nothing": None, "good": True}
+    metrics = {"pearson": 0.5, "families": ["a"], "nothing": None, "good": True, "count": 10**400}
     assert decode(info() | {"metrics": metrics}).numeric_metrics() == {"pearson": 0.5}
 
 
@@ -114,6 +114,8 @@ def _plan_output(**output: Any) -> Callable[[Info], None]:
         pytest.param(_forest(methods=["magic"]), "unknown method 'magic'", id="unknown method"),
         pytest.param(_regressor(ladder=[]), "1 to 8 are allowed", id="empty ladder"),
         pytest.param(_regressor(ladder=[0]), "leaves the bounds", id="upscale of zero"),
+        pytest.param(_plan_output(name="length_threshold", high=3), "held to -inf..3", id="regressor below the bounds"),
+        pytest.param(_plan_output(name="palette", low=9, high=8), "which is empty", id="regressor without a value"),
         pytest.param(_plan_output(name="upscale"), "cannot set", id="regressor sets upscale"),
         pytest.param(_plan_output(name="matte"), "needs codes", id="regressor sets text without codes"),
         pytest.param(_plan_output(name="palette", codes={"a": 1}), "none of its values", id="code for no number"),

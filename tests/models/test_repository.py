@@ -1,5 +1,6 @@
 """The newest export that loads serves; what stands before it is told, and never stops it."""
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,24 @@ def test_a_repository_that_is_missing_or_empty_leaves_the_builtin(make: Any, tmp
     make(tmp_path / "models")
     loaded = newest(tmp_path / "models")
     assert (loaded.export.info.name, loaded.directory, loaded.problems) == ("builtin", None, ())
+
+
+@pytest.mark.parametrize("target", ["model_info.json", "nowhere"], ids=["loop", "dangling"])
+def test_a_manifest_that_leads_nowhere_is_told(target: str, tmp_path: Path) -> None:
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "model_info.json").symlink_to(target)
+    assert "model_info.json cannot be read" in newest(tmp_path).problems[0]
+
+
+@pytest.mark.parametrize("call", ["iterdir", "lstat"], ids=["the repository", "an export in it"])
+def test_what_may_not_be_looked_into_is_told(call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(_: Path) -> Any:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    (tmp_path / "one").mkdir()
+    monkeypatch.setattr(Path, call, forbidden)  # root, as whom tests may run, may look into everything
+    (first, *_) = find_exports(tmp_path)
+    assert "cannot be read" in first.problem
 
 
 def _damage(directory: Path) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,15 @@ import pytest
 
 from models._digest import copy_hashed
 from models._manifest import FOREST
-from models._staging import PREFIX, STALE_SECONDS, default_staging, describe, staged
+from models._staging import (
+    MAX_FILE_BYTES,
+    MAX_MANIFEST_BYTES,
+    PREFIX,
+    STALE_SECONDS,
+    default_staging,
+    describe,
+    staged,
+)
 from models.errors import (
     ExportError,
     FileDamaged,
@@ -128,6 +137,19 @@ def test_without_a_manifest_there_is_no_export(tmp_path: Path) -> None:
         describe(tmp_path)
 
 
+def test_a_manifest_that_is_too_long_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ManifestInvalid, match="more than 4,194,304 bytes"):
+        describe(_manifest(tmp_path / "a", "[" * (MAX_MANIFEST_BYTES + 1)))
+
+
+def test_a_file_that_no_runtime_could_load_is_not_copied(tmp_path: Path, staging: Path) -> None:
+    directory = exports.write_older_export(tmp_path / "a", signature="vector")
+    os.truncate(directory / NAME, MAX_FILE_BYTES + 1)
+    with pytest.raises(FileDamaged, match="the limit is 2,147,483,648"):
+        stage(directory)
+    assert list(staging.iterdir()) == []
+
+
 def test_an_unknown_feature_is_told_by_name(tmp_path: Path) -> None:
     def lie(info: dict[str, Any]) -> None:
         info["forest"]["names"][0] = "smell"
@@ -223,3 +245,39 @@ def test_copies_of_killed_processes_are_swept(tmp_path: Path, staging: Path) -> 
     assert young.stat().st_mtime > STALE_SECONDS
     stage(exports.write_export(tmp_path / "a"))
     assert sorted(staging.iterdir()) == sorted([young, foreign])
+
+
+def test_sweeping_follows_no_link(tmp_path: Path, staging: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir(mode=0o755)
+    os.utime(own, (0, 0))
+    staging.mkdir(parents=True)
+    (staging / f"{PREFIX}trap").symlink_to(own)
+    stage(exports.write_export(tmp_path / "a"))
+    assert own.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_copy_that_was_cleaned_away_under_us_is_no_error(tmp_path: Path) -> None:
+    with staged(describe(exports.write_export(tmp_path / "a")), None) as copy:
+        copy.root.chmod(0o700)
+        shutil.rmtree(copy.root)
+
+
+def test_a_host_without_any_directory_to_write_to_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere() -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr(tempfile, "gettempdir", nowhere)
+    with pytest.raises(StagingFailed, match="No usable temporary directory"):
+        stage(exports.write_export(tmp_path / "a"))
+
+
+def test_a_user_without_a_home_stages_in_the_temporary_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", homeless)
+    assert default_staging() == Path(tempfile.gettempdir())

@@ -54,3 +54,17 @@ def test_more_colours_never_get_a_coarser_palette() -> None:
     precisions = [feature_mapping_plans(Features(unique_colors=c))[-1].color_precision for c in counts[1:]]
     assert precisions == sorted(precisions)
     assert feature_mapping_plans(Features(unique_colors=None))
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "steps"),
+    [(40_000, 1, (1,)), (1, 20_000, (1, 2, 3)), (70_000, 2, (1,)), (16_000, 4, (1, 2, 3, 4))],
+)
+def test_no_step_makes_a_side_that_the_tracer_refuses(width: int, height: int, steps: tuple[int, ...]) -> None:
+    long = Features(image_area=float(width * height), aspect_ratio=width / height)
+    assert ladder(long) == steps
+
+
+@pytest.mark.parametrize("aspect", [1e-320, 1e-300, 1e300])
+def test_absurd_aspect_ratios_leave_the_smallest_step(aspect: float) -> None:
+    assert ladder(Features(image_area=65_536.0, aspect_ratio=aspect)) == (1,)

@@ -291,3 +291,14 @@ def test_measuring_twice_gives_the_same() -> None:
     kept = picture.copy()
     assert measure(picture, 1) == measure(picture, 1)
     assert np.array_equal(picture, kept)
+
+
+def test_the_same_image_has_the_same_features_to_the_last_bit_wherever_its_pixels_lie() -> None:
+    rng = np.random.default_rng(5)
+    pixels = rng.integers(0, 256, (61, 67, 4), dtype=np.uint8)
+    kept = []
+    found = set()
+    for size in range(1, 40):
+        kept.append(np.empty(size * 997, np.uint8))  # moves what is allocated next
+        found.add(measure(pixels.copy(), 100))
+    assert len(found) == 1

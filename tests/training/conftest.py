@@ -9,7 +9,7 @@ import pytest
 
 from tests.training.corpora import HELD_OUT, TRAINED, corpus_toml, icons, pack
 from training._corpus import Family
-from training._export import Trained, write_export
+from training._export import Trained, trees_as_onnx, write_export
 from training._fit import best_plans, fill_values, fit_regressor
 from training._images import ImageSpec, specs
 from training._run import Label, Task, label
@@ -56,7 +56,8 @@ def fitted(searched: list[Label], tmp_path_factory: pytest.TempPathFactory) -> P
     table = Table(searched)
     rows, plans = best_plans(table, SEED)
     folder = tmp_path_factory.mktemp("fitted") / "fitted"
-    trained = Trained(regressor=fit_regressor(rows, plans, SEED), fill=fill_values(table), trained_on="a test")
+    regressor = trees_as_onnx(fit_regressor(rows, plans, SEED), rows.shape[1])
+    trained = Trained(regressor=regressor, fill=fill_values(table), trained_on="a test")
     write_export(trained, folder, name="fitted", created=datetime(2026, 1, 2, tzinfo=UTC))
     return folder
 

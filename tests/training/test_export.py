@@ -17,7 +17,7 @@ from tests.router.drawings import disc
 from tests.training.conftest import SEED
 from tests.training.test_forest import where_best
 from training import _learn
-from training._export import INPUTS, TOLERANCE, Trained, write_export
+from training._export import INPUTS, TOLERANCE, Trained, trees_as_onnx, write_export
 from training._fit import best_plans, fill_values, fit_regressor
 from training._forest import fit_forest
 from training._learn import scaling, train
@@ -39,7 +39,7 @@ def trained(table: Table, searched: list[Label], labelled: list[Label]) -> Train
     rows, plans = best_plans(Table(searched[:2]), SEED)
     winners = where_best(labelled, ["performance", "feature_mapping", "regression", "performance"])
     return Trained(
-        regressor=fit_regressor(rows, plans, SEED),
+        regressor=trees_as_onnx(fit_regressor(rows, plans, SEED), rows.shape[1]),
         fill=fill_values(table),
         trained_on="a test",
         predictor=predictor,
@@ -163,7 +163,7 @@ def test_a_router_serves_it(export: Path) -> None:
 
 
 def test_what_fails_leaves_nothing_behind(trained: Trained, tmp_path: Path) -> None:
-    broken = msgspec.structs.replace(trained, regressor=object())
+    broken = msgspec.structs.replace(trained, forest=object())
     with pytest.raises(Exception, match="object"):
         write_export(broken, tmp_path / "models" / "one", name="test", created=CREATED)
     assert list((tmp_path / "models").iterdir()) == []

@@ -9,7 +9,7 @@ import pytest
 
 from router import FEATURE_NAMES, METHODS, Method
 from tests.training.conftest import SEED
-from training._export import _write_trees
+from training._export import trees_as_onnx
 from training._forest import BUDGETS, TARGETS, best_methods, fit_forest, methods_of
 from training._run import Label
 from training._tables import Table
@@ -84,7 +84,7 @@ def test_the_forest_answers_one_probability_per_method_it_knows_also_as_onnx(
     said = forest.predict_proba(rows)
     assert said.shape == (len(rows), len(known))
     assert said.sum(axis=1) == pytest.approx(1)
-    _write_trees(forest, rows.shape[1], tmp_path / "forest.onnx")
+    (tmp_path / "forest.onnx").write_bytes(trees_as_onnx(forest, rows.shape[1]))
     session = onnxruntime.InferenceSession(str(tmp_path / "forest.onnx"))
     assert session.run(None, {"features": rows})[-1] == pytest.approx(said, abs=1e-5)
 

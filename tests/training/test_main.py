@@ -1,5 +1,6 @@
 """`python -m training`: every step on a tiny corpus, end to end, resumable, and one line for each mistake."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,10 +10,11 @@ import msgspec
 import pytest
 
 from converter import run_plan
-from models import HybridRouter
+from models import HybridRouter, load_export
 from router.pixels import decode
 from tests.training.corpora import HELD_OUT, TRAINED, corpus_toml, pack
 from training.__main__ import STEPS, main
+from training._run import read_labels
 
 Train = Callable[..., int]
 
@@ -60,6 +62,12 @@ def test_all_from_nothing_makes_an_export_that_serves(
     assert decision.export.name == "vecroute-default"
     assert run_plan(decode(data), decision.plan).path_count > 0
 
+    # What serves is what was labelled: else the figures would leave out the images on which the two differ.
+    export = load_export(tmp_path / "models" / "default", defaults=None)
+    for one in read_labels(tmp_path / "work" / "label.jsonl"):
+        offered = {plan for _, plan in export.candidates(one.features)}
+        assert offered <= {run.plan for run in one.runs}
+
     before = (tmp_path / "work" / "label.jsonl").read_bytes()
     assert work("label") == 0
     assert "label: 0 images run now, 0 failed, 12 in all" in capsys.readouterr().err
@@ -102,12 +110,11 @@ def test_an_export_that_cannot_serve_is_one_line(
 
 
 def test_a_corpus_without_training_images_is_told(
-    work: Train, tmp_path: Path, labelled: list[object], monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+    work: Train, tmp_path: Path, labelled: list[object], fitted: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     held_out = [one for one in labelled if one.spec.split == "families"]  # type: ignore[attr-defined]
     lines = b"".join(msgspec.json.encode(one) + b"\n" for one in held_out)
-    (tmp_path / "work").mkdir()
+    shutil.copytree(fitted, tmp_path / "work" / "fitted")
     for name in ("search.jsonl", "label.jsonl"):
         (tmp_path / "work" / name).write_bytes(lines)
     assert work("train") == 1

@@ -8,7 +8,7 @@ from router.errors import RouterError
 from vecroute._version import __version__
 from vecroute.cli import cache, convert, evaluate, route, serve, status, warm
 from vecroute.cli._arguments import EXIT_CODES
-from vecroute.cli._terminal import leave_standard_output, say
+from vecroute.cli._terminal import leave_standard_output, open_missing_streams, say
 from vecroute.cli.errors import UsageError
 from vecroute.errors import VecrouteError
 
@@ -26,6 +26,7 @@ _EXTRAS = {"serve": "daemon"}
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    open_missing_streams()
     parser = _parser()
     args, rest = parser.parse_known_args(arguments)
     if rest and args.command != "serve":

@@ -30,7 +30,10 @@ def private_daemon(models: Path | None = None) -> Iterator[Path]:
         path, log = directory / "router", directory / "log"
         notices = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         with notices, log.open("wb") as output:
-            notices.bind(os.fspath(directory / "notify"))
+            try:
+                notices.bind(os.fspath(directory / "notify"))
+            except OSError as exc:  # the kernel takes 107 bytes
+                raise CommandError(f"{directory} cannot hold a socket ({exc}); set TMPDIR to a shorter path") from exc
             environment = {key: value for key, value in os.environ.items() if not key.startswith("VECROUTE_")}
             environment["NOTIFY_SOCKET"] = os.fspath(directory / "notify")
             flags = [f"--socket={path}"] + ([] if models is None else [f"--models={models}"])

@@ -67,13 +67,20 @@ def check_readable(path: Path) -> None:
         raise Unreadable("is no regular file; give an image file or a directory of them")
 
 
+def is_directory(path: Path) -> bool:
+    """Tell whether a path is a directory; one that cannot be looked at is none, and fails when it is used."""
+    return os.path.isdir(path)  # noqa: PTH112 - `Path.is_dir` raises on names too long and on what is forbidden
+
+
 def _lead(name: str) -> list[Found | Missing]:
+    if not name:  # `Path` would take it for the current directory, and so all that lies below that
+        return [Missing(name, Unreadable("the name is empty; give an image file, a directory or a pattern"))]
     path = Path(name)
-    if path.is_dir():
+    if is_directory(path):
         return _walk(path)
     if glob.has_magic(name) and not os.path.lexists(path):
         matches = [Path(match) for match in sorted(glob.glob(name, recursive=True))]  # noqa: PTH207 - from "/" or "." alike
-        found = [one for match in matches for one in (_walk(match) if match.is_dir() else [_file(match)])]
+        found = [one for match in matches for one in (_walk(match) if is_directory(match) else [_file(match)])]
         return found or [Missing(name, Unreadable("no file matches this pattern; check it"))]
     return [_file(path)]
 
@@ -96,9 +103,13 @@ def _walk(directory: Path) -> list[Found | Missing]:
 
     for root, folders, files in os.walk(directory, onerror=problem):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        paths = [Path(root, name) for name in sorted(files) if not name.startswith(".")]
-        images = [path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file()]
-        found += [Found(path, path.relative_to(directory)) for path in images]
+        for path in (Path(root, name) for name in sorted(files) if not name.startswith(".")):
+            if path.suffix.lower() not in SUFFIXES:
+                continue
+            try:
+                found += [Found(path, path.relative_to(directory))] if path.is_file() else []
+            except OSError as exc:  # its directory may be listed but not entered
+                problems.append(Missing(os.fspath(path), Unreadable(_cannot(exc))))
     if found or problems:
         return found + problems
     kinds = ", ".join(sorted(suffix.removeprefix(".") for suffix in SUFFIXES))

@@ -1,12 +1,13 @@
 """Where the SVGs go: one name for each image, none twice, and files that are whole or absent."""
 
+import errno
 import os
 import secrets
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
-from vecroute.cli._images import Found
+from vecroute.cli._images import Found, is_directory
 from vecroute.cli.errors import CommandError, UsageError
 
 SVG = ".svg"
@@ -21,7 +22,7 @@ class Unwritable(CommandError):
 
 def is_file_name(output: Path) -> bool:
     """Tell whether `-o` names one SVG file, not a directory."""
-    return output.suffix.lower() == SVG and not output.is_dir()
+    return output.suffix.lower() == SVG and not is_directory(output)
 
 
 def name_outputs(images: Sequence[Found], output: Path) -> list[Path]:
@@ -36,11 +37,27 @@ def name_outputs(images: Sequence[Found], output: Path) -> list[Path]:
         if len(images) > 1:
             raise UsageError(f"{len(images)} images cannot go to the one file {output}; give a directory")
         return [output] * len(images)
-    if output.exists() and not output.is_dir():
+    if os.path.lexists(output) and not is_directory(output):
         raise UsageError(f"{output} is no directory; give a directory, or a file name that ends in {SVG}")
     wanted = Counter(_key(one.below.with_suffix(SVG)) for one in images)
     taken: set[str] = set()
     return [output / _free(one.below, wanted, taken) for one in images]
+
+
+def check_writable(path: Path) -> None:
+    """Make sure that a file could be written, before long work is done for it; its directory is made.
+
+    Raises:
+        Unwritable: the directory cannot be made or written to, or the path is a directory.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as exc:
+        raise Unwritable(path, exc) from exc
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -16,10 +16,7 @@ if TYPE_CHECKING:
     from models import HybridRouter
 
 # The daemon is not there, or no longer, or too busy: this process can decide as well as it can.
-# Another thread that found that out may have closed the client.
-_GONE = (
-    errors.DaemonUnavailable, errors.ShuttingDown, errors.Overloaded, errors.TimeoutExceeded, errors.ClientClosed,
-)  # fmt: skip
+_GONE = (errors.DaemonUnavailable, errors.ShuttingDown, errors.Overloaded, errors.TimeoutExceeded)
 
 
 class Asker:
@@ -74,6 +71,9 @@ class Asker:
                 return client.route(image, **wanted)
             except _GONE as exc:
                 self._leave(client, exc)
+            except errors.ClientClosed:
+                if self._client is client:
+                    raise  # `close` did it; else another thread left the daemon between our two lines
         return self.local.route(image, **wanted)
 
     def report(
@@ -96,6 +96,9 @@ class Asker:
             )
         except _GONE as exc:
             self._leave(client, exc)
+        except errors.ClientClosed:
+            if self._client is client:
+                raise
 
     @property
     def local(self) -> "HybridRouter":

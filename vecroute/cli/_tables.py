@@ -1,5 +1,6 @@
 """Tables that people read: the result of an evaluation."""
 
+import io
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
@@ -8,15 +9,23 @@ from rich.table import Table
 from converter._grid import Judgement, Pooled, pool
 from router import GRID_BUDGETS, GRID_TARGETS
 from vecroute.cli._evaluation import ROUTER, Evaluation
-from vecroute.cli._terminal import kilobytes, milliseconds
+from vecroute.cli._terminal import kilobytes, milliseconds, show
 
 PIPE_WIDTH = 160  # columns when nobody can say how wide the reader is
 
 
-def console() -> Console:
-    """Return a console on standard output that cuts nothing off when that is no terminal."""
-    found = Console(highlight=False)
-    return found if found.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
+def present(parts: Iterable[Table | str]) -> None:
+    """Show tables and lines as one piece of the result; nothing is cut off when that is no terminal.
+
+    Raises:
+        BrokenPipeError, CommandError: see `show`; rich itself would end the process, or raise what nobody can name.
+    """
+    seen, text = Console(), io.StringIO()
+    width = seen.width if seen.is_terminal else PIPE_WIDTH
+    out = Console(file=text, highlight=False, width=width, force_terminal=seen.is_terminal)
+    for part in parts:
+        out.print(part)
+    show(text.getvalue().removesuffix("\n"))
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
@@ -31,21 +40,25 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> 
 
 def show_evaluation(found: Evaluation) -> None:
     """Show what each candidate gives, the grid, and the pooled figures."""
-    out = console()
-    out.print(
-        table("What each gives", ("always", "images", "quality", "time", "size", "utility"), _summary_rows(found))
-    )
     titles = ("target, time", "SBS", "router", "VBS", "gap closed", "met", "VBS met", "in budget", "time", "size")
-    out.print(table("Utility in the grid, both SVG budgets together", titles, _grid_rows(found)))
-    out.print(table("Pooled", ("compared with", "SBS", "router", "VBS", "gap closed"), _pooled_rows(found)))
-    if found.predictor is None:
-        out.print("No predictor served: base routing chose.")
-    else:
-        out.print(
-            f"Predicted against measured quality of {found.predictor.count} runs: pearson "
-            f"{_ratio(found.predictor.pearson)}, spearman {_ratio(found.predictor.spearman)}, "
-            f"mean absolute error {found.predictor.mae:.4f}"
+    present(
+        (
+            table("What each gives", ("always", "images", "quality", "time", "size", "utility"), _summary_rows(found)),
+            table("Utility in the grid, both SVG budgets together", titles, _grid_rows(found)),
+            table("Pooled", ("compared with", "SBS", "router", "VBS", "gap closed"), _pooled_rows(found)),
+            _predictor_line(found),
         )
+    )
+
+
+def _predictor_line(found: Evaluation) -> str:
+    if found.predictor is None:
+        return "No predictor served: base routing chose."
+    return (
+        f"Predicted against measured quality of {found.predictor.count} runs: pearson "
+        f"{_ratio(found.predictor.pearson)}, spearman {_ratio(found.predictor.spearman)}, "
+        f"mean absolute error {found.predictor.mae:.4f}"
+    )
 
 
 def _summary_rows(found: Evaluation) -> list[tuple[str, ...]]:

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from vecroute.cli.errors import CommandError
 from vecroute.errors import one_line
@@ -35,6 +36,16 @@ def show(text: str) -> None:
 def leave_standard_output() -> None:
     """Send what is still to be written nowhere, so that nothing is tried again at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def open_missing_streams() -> None:
+    """Give the process the standard streams it was started without, leading nowhere.
+
+    Python leaves None in their place; `print` would then send remarks among the results.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - for as long as we live
 
 
 def name_of(path: str | os.PathLike[str]) -> str:

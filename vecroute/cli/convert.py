@@ -62,13 +62,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `convert` takes."""
     parser.add_argument("image", nargs="+", help="image file, directory (everything below it) or quoted pattern")
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="OUT", help="an .svg file for one image, else a directory"
+        "-o",
+        "--output",
+        type=_output,
+        required=True,
+        metavar="OUT",
+        help="an .svg file for one image, else a directory",
     )
     arguments.add_wishes(parser)
     arguments.add_method(parser)
     arguments.add_jobs(parser, arguments.cores(), "default: one per processor core; 1 gives the truest seconds")
     arguments.add_socket(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object a line and image")
+
+
+def _output(text: str) -> Path:
+    if not text:  # `Path` would take it for the current directory
+        raise argparse.ArgumentTypeError("the name is empty; give an .svg file or a directory")
+    return Path(text)
 
 
 def run(args: argparse.Namespace) -> int:

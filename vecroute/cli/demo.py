@@ -10,9 +10,10 @@ import numpy as np
 
 from converter import Conversion, ConversionResult, Converter, FourTierConverter, render
 from converter.errors import ConverterError
-from router import VTRACER_DEFAULTS
+from router import VTRACER_DEFAULTS, Constraints
 from router.errors import RouterError
 from router.pixels import backdrop, decode, is_opaque
+from vecroute.cli import EXIT_BROKEN_PIPE, EXIT_STOPPED
 from vecroute.cli._arguments import EXIT_CODES
 from vecroute.cli._demo_daemon import private_daemon
 from vecroute.cli._demo_page import Drawing, Exhibit, Request, page
@@ -20,8 +21,8 @@ from vecroute.cli._demo_pictures import as_picture, cut_out, difference, draw_re
 from vecroute.cli._images import Found, Missing, find_images, read_image
 from vecroute.cli._outputs import write_whole
 from vecroute.cli._routing import Asker
-from vecroute.cli._tables import console, table
-from vecroute.cli._terminal import kilobytes, milliseconds, name_of, progress, say
+from vecroute.cli._tables import present, table
+from vecroute.cli._terminal import kilobytes, leave_standard_output, milliseconds, name_of, progress, say
 from vecroute.cli._work import ends_on_sigterm
 from vecroute.errors import VecrouteError
 
@@ -33,7 +34,12 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demonstration; return 0, or 1 if an image failed or the daemon did not start."""
-    args = _parser().parse_args(arguments)
+    parser = _parser()
+    args = parser.parse_args(arguments)
+    try:
+        Constraints(quality_target=args.quality_target, time_budget=args.time_budget)
+    except RouterError as exc:
+        parser.error(str(exc))
     request = Request(quality_target=args.quality_target, time_budget=args.time_budget)
     try:
         with ends_on_sigterm():
@@ -43,7 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         say("stopped")
-        return 130
+        return EXIT_STOPPED
+    except BrokenPipeError:
+        leave_standard_output()  # the page is written, only the table had no reader
+        return EXIT_BROKEN_PIPE
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -152,7 +161,7 @@ def _show(exhibits: Sequence[Exhibit]) -> None:
         )
         for one in exhibits
     ]
-    console().print(table("vecroute beside plain VTracer defaults", columns, rows))
+    present([table("vecroute beside plain VTracer defaults", columns, rows)])
 
 
 if __name__ == "__main__":

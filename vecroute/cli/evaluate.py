@@ -10,8 +10,8 @@ import msgspec
 from router import Policy
 from vecroute.cli._arguments import EXIT_CODES, add_jobs, add_socket
 from vecroute.cli._failures import Failure, failure_of
-from vecroute.cli._images import Found, Missing, find_images
-from vecroute.cli._outputs import write_whole
+from vecroute.cli._images import Found, Missing, find_images, is_directory
+from vecroute.cli._outputs import check_writable, write_whole
 from vecroute.cli._routing import Asker
 from vecroute.cli._terminal import progress, say
 from vecroute.cli._work import ends_on_sigterm, in_order
@@ -55,18 +55,21 @@ def run(args: argparse.Namespace) -> int:
     from vecroute.cli._measuring import Evaluator, Measured
     from vecroute.cli._tables import show_evaluation
 
-    if args.json is not None and args.json.is_dir():
+    if args.json is not None and is_directory(args.json):
         raise UsageError(f"{args.json} is a directory; name a file for --json")
+    if args.json is not None:
+        check_writable(args.json)
     results = find_images(args.image)
     found = [one for one in results if isinstance(one, Found)]
     failures = [failure_of(one.path, one.problem) for one in results if isinstance(one, Missing)]
     measured: list[Measured] = []
     with ends_on_sigterm(), Asker(args.socket, models=args.models) as asker:
-        evaluator = Evaluator(asker, args.policy, args.jobs)
+        jobs = max(1, min(args.jobs, len(found)))
+        evaluator = Evaluator(asker, args.policy, jobs)
         try:
             with (
                 progress("evaluating", len(found)) as advance,
-                closing(in_order(found, evaluator.measure, args.jobs, evaluator.close)) as answers,
+                closing(in_order(found, evaluator.measure, jobs, evaluator.close)) as answers,
             ):
                 for answer in answers:
                     if isinstance(answer, Failure):

@@ -84,6 +84,33 @@ def test_daemon_that_does_not_start_is_told(monkeypatch: pytest.MonkeyPatch) -> 
         pass
 
 
+def test_a_temporary_directory_too_deep_for_sockets_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = tmp_path / ("deep" * 30)
+    deep.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(deep))
+    with pytest.raises(CommandError, match="set TMPDIR to a shorter path"), private_daemon():
+        pass
+
+
+@pytest.mark.parametrize("option", ["--quality-target=3", "--time-budget=nan"])
+def test_values_out_of_range_end_with_2(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        demo.main([option])
+    assert ended.value.code == 2
+    assert "; give " in capsys.readouterr().err
+
+
+def test_nobody_reads_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unread(*_: object) -> int:
+        raise BrokenPipeError
+
+    left: list[bool] = []
+    monkeypatch.setattr(demo, "_run", unread)
+    monkeypatch.setattr(demo, "leave_standard_output", lambda: left.append(True))
+    assert demo.main([]) == 141
+    assert left == [True]
+
+
 def test_interrupted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def interrupt(*_: object) -> int:
         raise KeyboardInterrupt

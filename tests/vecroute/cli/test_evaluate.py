@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from converter import Converter
 from converter._fixed import FIXED
 from converter._grid import GRID
 from router import Candidate, Plan
@@ -88,7 +89,6 @@ def test_tables_for_people(images: Path, capsys: pytest.CaptureFixture[str]) -> 
 def test_a_run_that_fails_counts_as_nothing(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from converter import Converter
     from converter.errors import ConversionFailed
 
     real = Converter.convert
@@ -124,6 +124,29 @@ def test_nothing_to_compare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 def test_json_needs_a_file(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(images), "--json", str(tmp_path)]) == 2
     assert "is a directory; name a file" in capsys.readouterr().err
+
+
+def test_a_result_that_cannot_be_written_is_told_before_the_work(
+    images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(images), "--json", str(images / "a.png" / "e.json")]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("\n") == 1
+    assert "cannot write" in said.err
+
+
+def test_no_more_workers_than_images(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+
+    class Counted(Converter):
+        def __init__(self, *, workers: int) -> None:
+            made.append(workers)
+            super().__init__(workers=workers)
+
+    monkeypatch.setattr("vecroute.cli._measuring.Converter", Counted)
+    assert main(["evaluate", str(images / "a.png"), "--jobs", "1000"]) == 0
+    assert made == [1]
 
 
 def test_candidates_are_named_by_method_and_upscale() -> None:

@@ -1,7 +1,9 @@
 """Names lead to images: files, directories, patterns."""
 
+import errno
 import os
 from pathlib import Path, PurePath
+from typing import Any
 
 import pytest
 
@@ -67,6 +69,23 @@ def test_what_leads_nowhere_says_why(images: Path, tmp_path: Path) -> None:
     assert problem(tmp_path / "fifo.png").startswith("is no regular file; give")
     assert problem(tmp_path / "empty").startswith("the directory holds no image (bmp, gif, ")
     assert problem("nul\0.png").startswith("cannot be read (embedded null byte)")
+    assert problem("long" * 100).startswith("cannot be read (File name too long)")
+    assert problem("").startswith("the name is empty; give")
+
+
+@pytest.mark.parametrize("directory_too", [True, False], ids=["the directory", "what is in it"])
+def test_what_may_not_be_looked_at_is_told(directory_too: bool, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.stat
+
+    def forbidden(path: str | os.PathLike[str], *args: Any, **kwargs: Any) -> os.stat_result:
+        if str(path).startswith(f"{images}/") or (directory_too and path == images):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "stat", forbidden)  # root, as whom tests may run, may look at everything
+    found = find_images([os.fspath(images)])
+    assert found
+    assert all(isinstance(one, Missing) and "(Permission denied)" in str(one.problem) for one in found)
 
 
 def test_read_image_refuses_what_is_too_large_before_reading(tmp_path: Path) -> None:

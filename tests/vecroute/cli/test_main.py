@@ -39,6 +39,7 @@ def test_help_of_a_command_has_examples_and_exit_codes(command: str, capsys: pyt
         pytest.param(["route", "--paint", "a.png"], id="unknown option"),
         pytest.param(["status", "--js"], id="abbreviated option"),
         pytest.param(["convert", "a.png"], id="no output"),
+        pytest.param(["convert", "a.png", "-o", ""], id="empty output"),
         pytest.param(["convert", "a.png", "-o", "b.svg", "--jobs", "0"], id="no jobs"),
         pytest.param(["convert", "a.png", "-o", "b.svg", "--method", "magic"], id="unknown method"),
     ],
@@ -86,20 +87,40 @@ def test_ctrl_c_is_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     assert capsys.readouterr().err == "vecroute: stopped\n"
 
 
-def test_broken_pipe_is_quiet(images: Path) -> None:
+@pytest.mark.parametrize("command", ["route", "evaluate"])
+def test_broken_pipe_is_quiet(command: str, images: Path) -> None:
     """The reader is gone before the first line is written."""
-    process = subprocess.Popen([*VECROUTE, "route", images], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen([*VECROUTE, command, images / "a.png"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.close()
     assert process.stderr is not None
     said = process.stderr.read().decode()
     process.stderr.close()
     assert process.wait() == 141
-    assert [line for line in said.splitlines() if "deciding in this process" not in line] == []
+    assert [line for line in said.splitlines() if "in this process" not in line and "no export in" not in line] == []
 
 
-def test_full_disk_is_told(images: Path) -> None:
+@pytest.mark.parametrize("command", ["route", "evaluate"])
+def test_full_disk_is_told(command: str, images: Path) -> None:
     with Path("/dev/full").open("wb") as full:
-        done = subprocess.run([*VECROUTE, "route", images / "a.png"], stdout=full, stderr=subprocess.PIPE, check=False)
+        done = subprocess.run([*VECROUTE, command, images / "a.png"], stdout=full, stderr=subprocess.PIPE, check=False)
     assert done.returncode == 1
     assert "cannot write to standard output (No space left on device)" in done.stderr.decode().splitlines()[-1]
+
+
+def test_without_standard_output_all_goes_well(images: Path) -> None:
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", *VECROUTE, "route", images / "a.png"], stderr=subprocess.PIPE, check=False
+    )
+    assert done.returncode == 0
+    assert b"Traceback" not in done.stderr
+
+
+def test_without_standard_error_remarks_do_not_go_among_the_results(images: Path) -> None:
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" 2>&-', "sh", *VECROUTE, "route", "--json", images / "a.png", "none.png"],
+        stdout=subprocess.PIPE,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert [line[:1] for line in done.stdout.splitlines()] == [b"{", b"{"]

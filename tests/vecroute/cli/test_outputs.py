@@ -6,7 +6,7 @@ from pathlib import Path, PurePath
 import pytest
 
 from vecroute.cli._images import Found
-from vecroute.cli._outputs import Unwritable, name_outputs, write_whole
+from vecroute.cli._outputs import Unwritable, check_writable, name_outputs, write_whole
 from vecroute.cli.errors import UsageError
 
 
@@ -66,6 +66,26 @@ def test_written_files_may_be_read_like_any_other(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert (tmp_path / "a.svg").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_name_that_is_too_long_is_told_when_it_is_written(tmp_path: Path) -> None:
+    long = tmp_path / ("long" * 100 + ".svg")
+    assert name_outputs([Found(Path("a.png"), PurePath("a.png"))], long) == [long]
+    with pytest.raises(Unwritable, match="File name too long"):
+        write_whole(long, "one")
+
+
+@pytest.mark.parametrize(
+    ("below", "reason"), [("file/a.json", "File exists"), ("", "Is a directory"), ("shut/a.json", "Permission denied")]
+)
+def test_check_writable_says_why_it_will_not_be(
+    below: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(os, "access", lambda path, _: path != tmp_path / "shut")  # root may write everywhere
+    check_writable(tmp_path / "new" / "a.json")
+    with pytest.raises(Unwritable, match=reason):
+        check_writable(tmp_path / below)
 
 
 def test_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

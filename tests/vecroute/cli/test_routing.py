@@ -1,13 +1,16 @@
 """Decisions come from the daemon as long as there is one."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.daemon.harness import Daemon
 from tests.daemon.pictures import png
 from tests.vecroute.fake_daemon import FakeDaemon, sending
+from vecroute import Client
 from vecroute.cli._routing import Asker
+from vecroute.errors import ClientClosed, DaemonUnavailable
 
 
 def test_the_daemon_is_asked_and_told(daemon: Daemon, capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,6 +48,31 @@ def test_a_daemon_that_goes_away_is_left(tmp_path: Path, capsys: pytest.CaptureF
     assert "deciding in this process" in capsys.readouterr().err
 
 
+def test_a_thread_that_still_holds_the_client_another_left_decides_here(tmp_path: Path) -> None:
+    """Two threads find out at the same time: one closes the client that the other is about to ask."""
+
+    class LeftMeanwhile(Client):
+        def __getattribute__(self, name: str) -> Any:
+            if name in ("route", "report"):
+                asker._leave(self, DaemonUnavailable(tmp_path, "gone"))
+            return super().__getattribute__(name)
+
+    with Asker(tmp_path / "nobody") as asker:
+        asker._client = LeftMeanwhile(tmp_path / "nobody")
+        decision = asker.route(png())
+        assert decision.cache == "local"
+        asker._client = LeftMeanwhile(tmp_path / "nobody")
+        asker.report(png(), decision, quality=0.9, seconds=0.1, svg_bytes=100)
+        assert not asker.by_daemon
+
+
+def test_a_closed_asker_asks_nobody(tmp_path: Path) -> None:
+    with Asker(tmp_path / "nobody") as asker:
+        pass
+    with pytest.raises(ClientClosed):
+        asker.route(png())
+
+
 def test_unsafe_socket_directory_is_told_and_left(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -65,10 +93,3 @@ def test_broken_exports_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[s
     with Asker(tmp_path / "nobody", models=tmp_path / "models") as asker:
         assert asker.route(png()).lane == "base"
     assert "broken" in capsys.readouterr().err
-
-
-def test_a_client_that_another_thread_has_just_closed_is_left_too(tmp_path: Path) -> None:
-    with Asker(tmp_path / "nobody") as asker:
-        assert asker._client is not None
-        asker._client.close()
-        assert asker.route(png()).cache == "local"
