@@ -155,8 +155,11 @@ class SharedCacheWriter:
 
     def flush(self) -> int:
         """Make all entries invalid for ever, also after a restart; return how many were valid."""
-        valid = self._held
-        self._swap(self._context, self._lane, self._epoch + 1)
+        valid, epoch = self._held, self._epoch + 1
+        if self.fingerprint:
+            self._swap(self._context, self._lane, epoch)
+        else:
+            self._segment.store.store_word(EPOCH, epoch)  # nothing is valid, and so it stays
         self._tally.add("flushed", valid)
         return valid
 

@@ -23,14 +23,11 @@ from router._prediction import BASE_QUALITY, BASE_QUALITY_ERROR
 from vecroute._layout import (
     BASE_OFFSET,
     CRC_OFFSET,
-    ESTIMATES_OFFSET,
     HASH_BYTES,
     KIND_OFFSET,
     KIND_PREDICTION,
     LANES,
     LATE,
-    METHODS_OFFSET,
-    PLANS_OFFSET,
     SEQUENCE,
 )
 
@@ -47,9 +44,17 @@ _COLORMODES: Final = ("color", "binary")
 _PLAN: Final = struct.Struct("<13BxHd")
 PLAN_BYTES: Final = _PLAN.size
 MOST_PLANS: Final = 4096  # remembered; about a megabyte
-_SUMMARY: Final = struct.Struct("<4Bf")  # the rest of the head: kind, lane, candidates, base methods; seconds
-_NUMBERS: Final = struct.Struct("<6f")  # of one candidate
-_PACKED_PLAN: Final = struct.Struct(f"{PLAN_BYTES}s")
+ESTIMATE: Final = 6  # numbers of a candidate
+_COUNT_OFFSET: Final = KIND_OFFSET + 2
+_FIRST: Final = 5  # kind, lane, candidates, base methods and seconds come before the methods
+# From the kind to the plans of so many candidates, in one go: methods one by one, then all numbers, then packed plans.
+_FROM_KIND: Final = tuple(
+    struct.Struct(
+        f"<4Bf{count}B{MAX_CANDIDATES - count}x{ESTIMATE * count}f{4 * ESTIMATE * (MAX_CANDIDATES - count)}x"
+        + f"{PLAN_BYTES}s" * count
+    )
+    for count in range(MAX_CANDIDATES + 1)
+)
 _BASE: Final = struct.Struct(f"<{CELLS * ROW}f")
 _TABLE: Final = CELLS * ROW
 # All between sequence and CRC: fingerprint, key, expiry; kind, lane, candidates, base methods, seconds; methods;
@@ -141,28 +146,30 @@ def unpack_entry(slot: bytes, export: ExportInfo | None, reason: str) -> Predict
         ValueError: whole, but not what this version writes: a plan out of bounds (InvalidPlan), too many candidates.
         IndexError: likewise a name that does not exist.
     """
-    _, lane, count, known, seconds = _SUMMARY.unpack_from(slot, KIND_OFFSET)
-    if count > MAX_CANDIDATES or known >> len(METHODS):
-        raise ValueError(f"more than {MAX_CANDIDATES} candidates or {len(METHODS)} methods")
-    rows = zip(
-        slot[METHODS_OFFSET : METHODS_OFFSET + count],
-        _PACKED_PLAN.iter_unpack(slot[PLANS_OFFSET : PLANS_OFFSET + count * _PACKED_PLAN.size]),
-        _NUMBERS.iter_unpack(slot[ESTIMATES_OFFSET : ESTIMATES_OFFSET + count * _NUMBERS.size]),
-        strict=True,
-    )
-    promised = not lane & ~LATE  # without a predictor quality is a constant, which single precision would miss
+    count = slot[_COUNT_OFFSET]
+    if count > MAX_CANDIDATES:
+        raise ValueError(f"{count} candidates are more than {MAX_CANDIDATES}")
+    values = _FROM_KIND[count].unpack_from(slot, KIND_OFFSET)
+    _, lane, _, known, seconds = values[:_FIRST]
+    if known >> len(METHODS):
+        raise ValueError(f"more than {len(METHODS)} methods")
+    estimates, plans = _FIRST + count, _FIRST + count + ESTIMATE * count
+    numbers = values[estimates:plans]
+    number = iter(numbers if lane & ~LATE else _promised(numbers))
     candidates = [
         Candidate(
             method=METHODS[method],
             plan=_PLANS[plan],
-            quality=BASE_QUALITY if promised else quality,
-            quality_error=BASE_QUALITY_ERROR if promised else error,
+            quality=quality,
+            quality_error=error,
             seconds=seconds_,
             seconds_high=high,
-            svg_bytes=bytes_,
-            svg_bytes_high=bytes_high,
+            svg_bytes=size,
+            svg_bytes_high=size_high,
         )
-        for method, (plan,), (quality, error, seconds_, high, bytes_, bytes_high) in rows
+        for method, plan, quality, error, seconds_, high, size, size_high in zip(
+            values[_FIRST:estimates], values[plans:], number, number, number, number, number, number, strict=False
+        )
     ]
     return Prediction(
         candidates=tuple(candidates),
@@ -173,6 +180,14 @@ def unpack_entry(slot: bytes, export: ExportInfo | None, reason: str) -> Predict
         export=export,
         fallback_reason=reason,
     )
+
+
+def _promised(numbers: tuple[float, ...]) -> list[float]:
+    """Return estimates as base routing makes them: its qualities are constants, which single precision would miss."""
+    promised = list(numbers)
+    promised[::ESTIMATE] = [BASE_QUALITY] * (len(numbers) // ESTIMATE)
+    promised[1::ESTIMATE] = [BASE_QUALITY_ERROR] * (len(numbers) // ESTIMATE)
+    return promised
 
 
 class BaseTable(Mapping[Method, tuple[float, ...]]):

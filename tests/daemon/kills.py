@@ -45,6 +45,7 @@ class World:
         self.kills: Counter[str] = Counter()
         self.may: dict[Entry, set[int]] = {}
         self.exports: dict[int, ExportInfo] = {}
+        self.epochs: dict[int, int] = {}
         self.export, self.turn, self.size = EXPORT, 0, SIZES[0]
         with self._open():
             self.reader = SharedCache.open(self.path)
@@ -92,7 +93,10 @@ class World:
     def _fill(self) -> None:
         """Do what a daemon does that lives for a while."""
         with self._open() as writer:
+            before = writer.fingerprint
             writer.use(SharedContext(export=self.export, policy=POLICY), "onnx")
+            if before:
+                assert self.epochs[writer.fingerprint] >= self.epochs[before], "a flush was taken back"
             for number in self.random.sample(range(IMAGES), 24):
                 turn = self._next_turn()
                 self.may.setdefault((writer.fingerprint, key_of(number)), set()).add(turn)
@@ -109,7 +113,8 @@ class World:
         self.may = left.intact
         for export in (EXPORT, OTHER):
             for epoch in (left.epoch, left.epoch + 1):
-                self.exports[fingerprint_of(export, "onnx", epoch)] = export
+                fingerprint = fingerprint_of(export, "onnx", epoch)
+                self.exports[fingerprint], self.epochs[fingerprint] = export, epoch
         self.export, self.size = self.exports[left.fingerprint], left.entries
 
     def _kill(self, name: str, store: int, work: Work | None = None) -> bool:

@@ -99,6 +99,17 @@ def test_a_flush_is_for_ever(path: Path, writer: SharedCacheWriter, reader: Shar
         assert again.flush() == 1
 
 
+def test_a_flush_where_nothing_is_valid_counts_for_what_comes_back(writer: SharedCacheWriter) -> None:
+    writer.publish(KEY, OLD)
+    verbose = type(EXPORT)(name="n", version="1", digest="c" * 64, trained_on="x" * 5000)
+    with pytest.raises(ContextTooLarge):
+        writer.use(SharedContext(export=verbose, policy=POLICY), "onnx")
+    assert writer.flush() == 0
+    assert writer.fingerprint == 0
+    writer.use(SharedContext(export=EXPORT, policy=POLICY), "onnx")
+    assert writer.get(KEY) is None
+
+
 def test_a_swap_hides_and_a_rollback_brings_back(writer: SharedCacheWriter, reader: SharedCache) -> None:
     writer.publish(KEY, OLD)
     writer.use(SharedContext(export=OTHER, policy=POLICY), "onnx")

@@ -2,13 +2,17 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from daemon.shared import SharedCacheWriter
 from daemon.slots import next_even
+from daemon.words import Words
 from tests.daemon.predictions import EXPORT, OTHER, POLICY, Clock, key_of, prediction
 from vecroute._context import SharedContext
+from vecroute._layout import CONTEXT, EPOCH, FINGERPRINT, LANE, SLOT_BYTES, WORD
+from vecroute._placement import tag_of
 
 TTL = 100.0
 FIRST, OTHERS = SharedContext(export=EXPORT, policy=POLICY), SharedContext(export=OTHER, policy=POLICY)
@@ -88,6 +92,49 @@ def test_the_age_of_what_makes_room_is_told(writer: SharedCacheWriter, clock: Cl
     clock.move(5)
     _publish(writer, 8)
     assert [bucket for bucket, number in enumerate(writer.statistics().evicted_ages) if number] == [3]  # 4 to 7 s
+
+
+class _Told(Words):
+    """Words that tell what they store where."""
+
+    told: ClassVar[list[tuple[int, int | bytes]]] = []
+
+    def store_word(self, number: int, value: int) -> None:
+        self.told.append((number * WORD, value))
+        super().store_word(number, value)
+
+    def store_bytes(self, offset: int, data: bytes) -> None:
+        self.told.append((offset, data))
+        super().store_bytes(offset, data)
+
+
+def test_an_entry_is_written_in_the_order_that_readers_rely_on(tmp_path: Path, clock: Clock) -> None:
+    with SharedCacheWriter.open(tmp_path / "other", 8, TTL, clock=clock, stores=_Told) as writer:
+        writer.use(FIRST, "onnx")
+        _publish(writer, 0)
+        _Told.told.clear()
+        assert writer.publish(key_of(0), prediction(0, turn=1))
+        tags, slots = writer.geometry.tag_line(0), writer.geometry.slots_offset
+        tag = int.from_bytes(tag_of(key_of(0)), "little")
+        written = writer._segment.map[slots + SLOT_BYTES + WORD : slots + 2 * SLOT_BYTES]
+        assert _Told.told == [
+            (tags + WORD, 0),
+            (slots + SLOT_BYTES, 1),
+            (slots + SLOT_BYTES + WORD, written),
+            (slots + SLOT_BYTES, 2),
+            (tags + WORD, tag),
+            (tags, 0),
+            (slots, 4),
+        ]
+
+
+def test_a_swap_prepares_everything_before_its_one_store(tmp_path: Path, clock: Clock) -> None:
+    with SharedCacheWriter.open(tmp_path / "other", 8, TTL, clock=clock, stores=_Told) as writer:
+        writer.use(FIRST, "onnx")
+        _Told.told.clear()
+        writer.flush()
+        words = [offset // WORD for offset, _ in _Told.told]
+        assert words[1:] == [LANE, CONTEXT, EPOCH, FINGERPRINT]
 
 
 @pytest.mark.parametrize(("before", "after"), [(0, 2), (1, 2), (2, 4), (2**64 - 2, 0), (2**64 - 1, 0)])

@@ -105,7 +105,7 @@ def expected() -> dict[str, int]:
         "SLOT_PLANS": layout.PLANS_OFFSET,
         "SLOT_BASE": layout.BASE_OFFSET,
         "SLOT_CRC": layout.CRC_OFFSET,
-        "ESTIMATE_BYTES": _entry._NUMBERS.size,
+        "ESTIMATE_BYTES": 4 * _entry.ESTIMATE,
         "PLAN_BYTES": _entry.PLAN_BYTES,
         "CANDIDATES": MAX_CANDIDATES,
         "METHODS": len(METHODS),

@@ -49,7 +49,7 @@ def test_a_slots_fields_are_where_they_are_documented() -> None:
     names = ["sequence", "fingerprint", "key", "expiry", "kind", "lane", "count", "known", "seconds"]
     assert [slot[name][0] for name in names] == [head(number) for number in range(len(names))]
     assert slot["methods"][0] == layout.METHODS_OFFSET
-    assert slot["estimates"] == (layout.ESTIMATES_OFFSET, 8 * _entry._NUMBERS.size)
+    assert slot["estimates"] == (layout.ESTIMATES_OFFSET, 8 * 4 * _entry.ESTIMATE)
     assert slot["plans"] == (layout.PLANS_OFFSET, 8 * _entry.PLAN_BYTES)
     assert slot["base"] == (layout.BASE_OFFSET, _entry._BASE.size)
     assert slot["crc"][0] == layout.CRC_OFFSET
