@@ -1,5 +1,7 @@
 """How fast the daemon routes: cold beside the same work in process, warm beside a bare echo, both in one run.
 
+The processors are kept awake meanwhile, see `benchmarks._load.awake`.
+
 `python -m benchmarks.route [--models DIR] [--json FILE] [--quick]`
 """
 
@@ -14,7 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks._load import Asker, percentile, requests_per_second
+from benchmarks._load import Asker, awake, percentile, requests_per_second
 from benchmarks._servers import Server, daemon, echo
 from models import DEFAULT_MODELS, load_newest
 from router.pixels import sample
@@ -115,7 +117,7 @@ def _beside(name: str, ours: Sequence[float], theirs: Sequence[float]) -> Figure
 def measure(models: Path, *, quick: bool) -> Figures:
     """Return all figures."""
     scale = 5 if quick else 1
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, awake():
         directory = Path(name)
         figures = starts(directory, models, 3 if quick else 5)
         with daemon(directory, models) as server, echo(directory) as bare:

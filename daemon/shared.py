@@ -58,6 +58,10 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     evicted_ages: tuple[int, ...]
 
 
+# Predictions kept taken apart, about 6 kB each.
+MOST_DECODED: Final = 512
+
+
 class Environment(msgspec.Struct, frozen=True):
     """What the writer takes from outside: nanoseconds since the boot, random bytes, and who stores into the file."""
 
@@ -76,6 +80,7 @@ class SharedCacheWriter:
         self._mode, self._ttl, self._environment = mode, ttl_ns, environment
         self._clock = environment.clock
         self._context, self._block = SharedContext(), -1
+        self._decoded: dict[bytes, Prediction] = {}
         self._lane: Lane = "base"
         self._segment: WriterSegment
         self._slots: Slots
@@ -303,12 +308,22 @@ class SharedCacheWriter:
 
     def _get(self, key: bytes, kind: int) -> Prediction | None:
         copy = self._slots.find(key, self._clock()) if self.fingerprint else None
-        found = _unpacked(copy, self._context) if copy is not None and copy[KIND_OFFSET] == kind else None
+        found = self._unpacked(copy) if copy is not None and copy[KIND_OFFSET] == kind else None
         self._tally.add("misses" if found is None else "hits")
+        return found
+
+    def _unpacked(self, copy: bytes) -> Prediction | None:
+        """Return what a slot's copy holds; what is asked for often is taken apart once."""
+        found = self._decoded.get(copy)
+        if found is None and (found := _unpacked(copy, self._context)) is not None:
+            if len(self._decoded) >= MOST_DECODED:
+                self._decoded.clear()
+            self._decoded[copy] = found
         return found
 
     def _swap(self, context: SharedContext, lane: Lane, epoch: int) -> None:
         """Prepare a context block, then change everything by one store of the fingerprint."""
+        self._decoded.clear()  # they name the export of the context
         store, words = self._segment.store, self._segment.words
         fingerprint = fingerprint_of(context.export, lane, epoch)
         try:
