@@ -17,7 +17,7 @@ _SPIN = "import os\nos.nice(19)\nwhile True: pass"
 def awake() -> Iterator[None]:
     """Keep every processor from falling asleep, by loops that give way to everything else.
 
-    Waking a virtual processor takes up to 0.1 ms: more than an answer, and more often for whoever takes a little longer.
+    Waking a virtual processor takes up to 0.1 ms: more than an answer, and met oftener by who takes a little longer.
     """
     loops = [subprocess.Popen([sys.executable, "-c", _SPIN]) for _ in range(os.cpu_count() or 1)]
     try:
