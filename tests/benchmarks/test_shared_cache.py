@@ -34,11 +34,26 @@ def test_the_keys_of_a_filled_cache_are_in_it(caches: dict[int, Filled]) -> None
 
 def test_works_take_turns_on_every_key() -> None:
     asked: list[tuple[str, bytes]] = []
+    beats: list[int] = []
     names = [b"x", b"y"]
-    works = {name: (lambda key, name=name: asked.append((name, key))) for name in ("a", "b")}
-    seconds = shared_cache.in_turns(works, names, 3)
+
+    def work(name: str) -> shared_cache.Work:
+        def ask(key: bytes) -> bool:
+            asked.append((name, key))
+            return True
+
+        return ask
+
+    seconds = shared_cache.in_turns({name: work(name) for name in "ab"}, names, 3, lambda: beats.append(len(asked)))
     assert set(seconds) == {"a", "b"}
-    assert sorted(asked) == sorted([(name, key) for name in ("a", "b") for key in names] * 3)
+    # The first key is asked once more before the clock runs.
+    assert sorted(asked) == sorted([(name, key) for name in "ab" for key in (b"x", *names)] * 3)
+    assert beats == [0, 3, 6, 9, 12, 15]
+
+
+def test_what_finds_nothing_is_not_measured() -> None:
+    with pytest.raises(AssertionError, match="a finds nothing"):
+        shared_cache.in_turns({"a": lambda _: None}, [b"x"], 1, lambda: None)
 
 
 def test_absent_peers_are_told_and_left_out(
