@@ -162,11 +162,7 @@ class SharedCache:
     def _find_plan(self, hash: bytes, method: Method, plan: Plan) -> Prediction | None:  # noqa: A002 - as above
         _check(hash)
         found = self._find(plan_key(hash, method, plan), KIND_PLAN)
-        if found is None:
-            return None
-        view, slot = found
-        prediction = unpack_entry(slot, view.context.export, view.context.reason)
-        return prediction if prediction.candidates else None
+        return None if found is None else _read(*found)
 
     def _find(self, key: bytes, kind: int) -> tuple[View, bytes] | None:
         """Return the checked copy of a slot with the view it was found in."""

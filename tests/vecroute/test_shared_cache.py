@@ -105,6 +105,19 @@ def test_plans_have_their_own_entries(writer: SegmentWriter, cache: SharedCache)
     assert cache.get(plan_key(A, "ppo", plan)) is None
 
 
+@pytest.mark.parametrize(("at", "value"), [(48, 4), (248, 200), (249, 3)], ids=["method", "plan", "matte"])
+def test_a_whole_plan_entry_that_this_version_cannot_use_is_a_miss(
+    writer: SegmentWriter, cache: SharedCache, at: int, value: int
+) -> None:
+    plan = Plan(upscale=3)
+    slot = writer.slot(*writer.publish(plan_key(A, "ppo", plan), prediction(0.75, 1), kind=KIND_PLAN))
+    body = bytearray(writer.map[slot][8:CRC_OFFSET])
+    body[at - 8] = value
+    writer.map[slot] = seal(bytes(body), 2)
+    assert cache.get_plan(A, "ppo", plan) is None
+    assert cache.predict(A, "ppo", plan) is None
+
+
 def test_entries_of_another_fingerprint_are_misses_until_it_is_back(writer: SegmentWriter, cache: SharedCache) -> None:
     writer.publish(A, SAID)
     writer.swap(FINGERPRINTS[1])
