@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from skimage.metrics import structural_similarity
 
 from converter import quality, render, run_plan, similarity, ssim
@@ -93,3 +95,31 @@ def test_planes_below_the_window_are_padded_by_their_edge() -> None:
 def test_quality_is_never_below_0() -> None:
     stripes = np.indices((20, 20))[1] % 2 * 255
     assert ssim(stripes.astype(np.uint8), (255 - stripes).astype(np.uint8)) == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    height=st.integers(7, 300),
+    width=st.integers(7, 300),
+    amount=st.floats(0, 255),
+    seed=st.integers(0, 2**32 - 1),
+    flat=st.booleans(),
+)
+def test_it_is_scikit_images_whatever_the_planes(height: int, width: int, amount: float, seed: int, flat: bool) -> None:
+    rng = np.random.default_rng(seed)
+    plane = np.full((height, width), rng.integers(256)) if flat else rng.integers(0, 256, (height, width))
+    other = np.clip(plane + rng.normal(0, amount, plane.shape), 0, 255).astype(np.uint8)
+    wanted = structural_similarity(plane.astype(np.uint8), other, data_range=255)
+    assert ssim(plane.astype(np.uint8), other) == pytest.approx(max(0.0, wanted), abs=1e-12)
+
+
+def test_the_farthest_planes_keep_their_sums_whole() -> None:
+    """The largest sums of products still fit their integers."""
+    white, black = np.full((7, 20_000), 255, np.uint8), np.zeros((7, 20_000), np.uint8)
+    assert ssim(white, white) == 1
+    assert ssim(white, black) == pytest.approx(structural_similarity(white, black, data_range=255), abs=1e-12)
+
+
+def test_a_channel_of_a_picture_needs_no_copy() -> None:
+    picture = np.random.default_rng(3).integers(0, 256, (40, 50, 4)).astype(np.uint8)
+    assert ssim(picture[..., 0], picture[..., 3]) == ssim(picture[..., 0].copy(), picture[..., 3].copy())
