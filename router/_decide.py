@@ -7,7 +7,7 @@ import msgspec
 from router._decision import RoutingDecision
 from router._prediction import Candidate, Method, Prediction
 from router._request import Constraints, Host, Policy, PolicyName
-from router._scoring import fits, meets, order_base, order_constrained, order_weighted
+from router._scoring import at_speed, fits, meets, order_base, order_constrained, order_weighted
 from router.errors import InvalidConstraint, RouterError
 
 MOST_FALLBACKS = 3
@@ -24,6 +24,8 @@ def decide(
         InvalidConstraint: the one method asked for offers no plan.
     """
     prediction = _allowed(prediction, constraints.method)
+    if host.speed:
+        prediction = at_speed(prediction, host.speed)
     name: PolicyName = constraints.policy or policy.name
     predicted = prediction.lane != "base"
     order = _ORDER[name] if predicted else order_base

@@ -49,11 +49,16 @@ class Constraints(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Host(msgspec.Struct, frozen=True, kw_only=True):
-    """The host as a decision sees it: `system_load` and `resource_availability` 0..1, `now` Unix seconds."""
+    """The host as a decision sees it: `system_load` and `resource_availability` 0..1, `now` Unix seconds.
+
+    `speed` tells how many times as long as predicted each of METHODS takes here, in their order: 2.0 on a host half as
+    fast as the one that labels were measured on. Empty: as long as predicted.
+    """
 
     system_load: float = 0.0
     resource_availability: float = 1.0
     now: float = 0.0
+    speed: tuple[float, ...] = ()
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):

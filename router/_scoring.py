@@ -1,7 +1,9 @@
 """Scoring puts candidates in order, best first; one function per policy, and one for base routing."""
 
+from msgspec.structs import replace
+
 from router._plan import Plan
-from router._prediction import Candidate, Method, Prediction, base_cell
+from router._prediction import METHODS, Candidate, Method, Prediction, base_cell
 from router._request import Constraints, Host, Policy
 from router._rules import COSTLY_TIER, METHOD_TIER, rule_order
 
@@ -11,6 +13,12 @@ NOT_CHOSEN = 0.7  # how much the forest's confidence counts for methods it did n
 RULE_CONFIDENCE = 0.5  # stands in for the forest's confidence when only the rule table is left
 MOST_QUALITY_CREDIT = 1.2
 LEAST_TIME_CREDIT = 0.1
+_NUMBER: dict[Method, int] = {method: number for number, method in enumerate(METHODS)}
+
+
+def at_speed(prediction: Prediction, speed: tuple[float, ...]) -> Prediction:
+    """Return the prediction with the seconds that its candidates take on a host of this speed (`Host.speed`)."""
+    return replace(prediction, candidates=tuple(_timed(c, speed[_NUMBER[c.method]]) for c in prediction.candidates))
 
 
 def fits(candidate: Candidate, constraints: Constraints) -> bool:
@@ -108,6 +116,12 @@ def order_base(
         return (0, -weight, -candidate.seconds, *last)
 
     return [(base.get(c.method, 0.0), c) for c in sorted(prediction.candidates, key=key)]
+
+
+def _timed(candidate: Candidate, ratio: float) -> Candidate:
+    if ratio == 1.0:
+        return candidate
+    return replace(candidate, seconds=candidate.seconds * ratio, seconds_high=candidate.seconds_high * ratio)
 
 
 def _credit(budget: float | None, spent: float) -> float:

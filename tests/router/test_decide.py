@@ -23,7 +23,7 @@ from router import (
     decide,
     features_from,
 )
-from router._scoring import fits
+from router._scoring import at_speed, fits
 from router.errors import InvalidConstraint, RouterError
 from tests.router.builders import FAST, FINE, LADDER, MIDDLE, candidate, forest, prediction
 
@@ -104,6 +104,38 @@ def test_what_was_known_is_passed_on() -> None:
     assert (got.lane, got.export, got.prediction_seconds) == ("torchscript", EXPORT, 0.002)
     assert (got.system_load, got.resource_availability, got.decided_at) == (0.4, 0.6, 12.5)
     assert (got.colab_trained, got.local_inference, got.fallback_used, got.fallback_reason) == (True, True, False, "")
+
+
+@pytest.mark.parametrize("policy", get_args(PolicyName))
+@pytest.mark.parametrize("lane", ["onnx", "base"])
+@pytest.mark.parametrize(
+    ("speed", "chosen"),
+    [
+        pytest.param((), FINE, id="nothing known"),
+        pytest.param((1.0, 1.0, 1.0, 1.0), FINE, id="as predicted"),
+        pytest.param((1.0, 1.0, 3.0, 1.0), MIDDLE, id="one method slower"),
+        pytest.param((9.0, 4.0, 4.0, 1.0), FAST, id="all slower"),
+        pytest.param((0.5, 0.5, 0.5, 0.5), FINE, id="faster"),
+    ],
+)
+def test_budgets_hold_for_the_seconds_of_this_host(
+    speed: tuple[float, ...], chosen: Candidate, policy: PolicyName, lane: Any
+) -> None:
+    """FAST takes 10 ms, MIDDLE 60, FINE 150, and 200 are allowed."""
+    base = forest(performance=0.2, feature_mapping=0.3, regression=0.5)
+    made = Prediction(candidates=LADDER, lane=lane, base=base)
+    weights = Policy(name=policy, base_weight=0.0, quality_weight=0.1, time_weight=0.9)
+    got = decide(made, Constraints(time_budget=0.2), Host(speed=speed), weights)
+    assert got.primary_method == chosen.method
+    ratio = speed[METHODS.index(chosen.method)] if speed else 1.0
+    assert got.estimated_seconds == chosen.seconds * ratio
+
+
+def test_a_faster_host_affords_more_and_says_so() -> None:
+    got = decide(prediction(*LADDER), Constraints(time_budget=0.1), Host(speed=(0.5,) * 4))
+    assert got.primary_method == "regression"
+    assert "in 75 ms" in got.reasoning
+    assert got.predicted_qualities["regression"] == FINE.quality
 
 
 @pytest.mark.parametrize(
@@ -260,7 +292,8 @@ PREDICTIONS = st.builds(
     lane=st.sampled_from(("onnx", "torchscript", "base")),
     late=st.booleans(),
 )
-HOSTS = st.builds(Host, system_load=UNIT, resource_availability=UNIT, now=st.floats(0, 2e9))
+SPEEDS = st.just(()) | st.tuples(*[st.floats(1 / 8, 8)] * 4)
+HOSTS = st.builds(Host, system_load=UNIT, resource_availability=UNIT, now=st.floats(0, 2e9), speed=SPEEDS)
 POLICIES = st.builds(Policy, name=st.sampled_from(get_args(PolicyName)), caution=st.floats(0, 3))
 
 
@@ -277,13 +310,18 @@ def requests(draw: st.DrawFn) -> Constraints:
     )
 
 
+def here(made: Prediction, host: Host) -> tuple[Candidate, ...]:
+    """Return the candidates with the seconds that they take on a host."""
+    return at_speed(made, host.speed or (1.0,) * 4).candidates
+
+
 @given(PREDICTIONS, requests(), HOSTS, POLICIES)
 def test_every_valid_request_gets_one_valid_decision(
     made: Prediction, request: Constraints, host: Host, policy: Policy
 ) -> None:
     got = decide(made, request, host, policy)
     assert got == decide(made, request, host, policy)
-    chosen = [c for c in made.candidates if (c.method, c.plan) == (got.primary_method, got.plan)]
+    chosen = [c for c in here(made, host) if (c.method, c.plan) == (got.primary_method, got.plan)]
     assert got.estimated_seconds in [c.seconds for c in chosen]
     assert got.primary_method not in got.fallback_methods
     assert len(set(got.fallback_methods)) == len(got.fallback_methods) <= 3
@@ -297,8 +335,8 @@ def test_constrained_and_base_keep_the_budgets_whenever_any_candidate_can(
     made: Prediction, request: Constraints, host: Host, policy: Policy
 ) -> None:
     got = decide(made, msgspec.structs.replace(request, policy="constrained"), host, policy)
-    chosen = [c for c in made.candidates if (c.method, c.plan) == (got.primary_method, got.plan)]
-    if any(fits(c, request) for c in made.candidates):
+    chosen = [c for c in here(made, host) if (c.method, c.plan) == (got.primary_method, got.plan)]
+    if any(fits(c, request) for c in here(made, host)):
         assert any(fits(c, request) for c in chosen)
 
 
@@ -317,9 +355,9 @@ def test_a_longer_budget_never_costs_predicted_quality(made: Prediction, host: H
     """Without preferences or load, constrained routing makes use of time it is given."""
     predicted = msgspec.structs.replace(made, lane="onnx")
     idle = msgspec.structs.replace(host, system_load=0.0)
-    budgets = [max(c.seconds_high for c in made.candidates) * f for f in (1.0, 0.5)]
+    budgets = [max(c.seconds_high for c in here(made, host)) * f for f in (1.0, 0.5)]
     long, short = (decide(predicted, Constraints(time_budget=b, policy="constrained"), idle, policy) for b in budgets)
-    fitting = [c for c in made.candidates if c.seconds_high <= budgets[1]]
+    fitting = [c for c in here(made, host) if c.seconds_high <= budgets[1]]
     assert not fitting or long.estimated_quality >= short.estimated_quality
 
 

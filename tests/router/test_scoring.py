@@ -7,6 +7,7 @@ import pytest
 
 from router import Candidate, Constraints, Host, Policy, Prediction
 from router._scoring import (
+    at_speed,
     base_probabilities,
     factor,
     fits,
@@ -51,6 +52,18 @@ def test_fits_counts_upper_bounds(limits: dict[str, Any], expected: bool) -> Non
 def test_meets_allows_for_the_predictors_own_error(target: float | None, caution: float, expected: bool) -> None:
     made = candidate(quality=0.95, error=0.01)
     assert meets(made, Constraints(quality_target=target), Policy(caution=caution)) is expected
+
+
+def test_a_hosts_speed_acts_on_the_seconds_of_its_methods_and_on_nothing_else() -> None:
+    slow = candidate("ppo", seconds=0.1, margin=2.0)
+    made = prediction(FAST, slow, FINE, base=forest(ppo=0.5))
+    got = at_speed(made, (1.0, 2.0, 0.5, 3.0))
+    assert got.candidates == (
+        FAST,
+        msgspec.structs.replace(slow, seconds=slow.seconds * 3.0, seconds_high=slow.seconds_high * 3.0),
+        msgspec.structs.replace(FINE, seconds=FINE.seconds * 0.5, seconds_high=FINE.seconds_high * 0.5),
+    )
+    assert msgspec.structs.replace(got, candidates=made.candidates) == made
 
 
 @pytest.mark.parametrize(
