@@ -11,9 +11,9 @@ from converter._agreement import agreement
 from converter._fixed import FIXED
 from converter._grid import GRID, Cell, Judgement, Row, collect, judge, pool
 from models import Export
-from router import METHODS, Constraints, Policy, Prediction, RoutingDecision, decide
+from router import METHODS, Candidate, Constraints, Policy, Prediction, RoutingDecision, decide
 from router.pixels import Sample
-from training._run import THUMBNAIL, Label
+from training._run import THUMBNAIL, Label, Run
 
 SPLITS = {"families": "whole held-out families", "images": "held-out drawings of trained families"}
 
@@ -51,10 +51,7 @@ def predictor_errors(labels: Sequence[Label], predictions: Sequence[Prediction])
     """
     pairs = [
         (c.quality, run.quality, c.seconds, run.seconds, c.seconds_high, c.svg_bytes, run.svg_bytes, c.svg_bytes_high)
-        for label, prediction in zip(labels, predictions, strict=True)
-        for c in prediction.candidates
-        for run in label.runs
-        if (run.origin, run.plan) == (c.method, c.plan)
+        for c, run in matched(labels, predictions)
     ]
     if not pairs:
         return {"runs": 0.0}
@@ -75,6 +72,17 @@ def predictor_errors(labels: Sequence[Label], predictions: Sequence[Prediction])
         "runs": float(len(pairs)),
     }
     return {name: value for name, value in found.items() if value is not None}
+
+
+def matched(labels: Sequence[Label], predictions: Sequence[Prediction]) -> list[tuple[Candidate, Run]]:
+    """Return each predicted candidate that was labelled with the run that measured it."""
+    return [
+        (candidate, run)
+        for label, prediction in zip(labels, predictions, strict=True)
+        for candidate in prediction.candidates
+        for run in label.runs
+        if (run.origin, run.plan) == (candidate.method, candidate.plan)
+    ]
 
 
 def choices(predictions: Sequence[Prediction], cell: Cell, policy: Policy) -> list[RoutingDecision]:
