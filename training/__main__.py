@@ -17,20 +17,25 @@ STEPS = {
     "repeat": _steps.repeat,
     "train": _steps.train_models,
     "evaluate": _steps.evaluate,
+    "pictures": _steps.pictures,
 }
+EXPORT = Path("models/exported/default")
+# These leave something beside the export, and no other step needs it.
+ASIDE = {"pictures": Path("pictures")}
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one step, or all of them. Returns 0, 1 with the error on standard error, or 130 when stopped by Ctrl-C."""
     settings = _parse(argv)
-    chosen = list(STEPS) if settings.step == "all" else [settings.step]
+    chosen = [step for step in STEPS if step not in ASIDE] if settings.step == "all" else [settings.step]
     work = _steps.Work(
         corpus=settings.corpus,
         folder=settings.work,
         labels=settings.labels,
-        export=settings.out,
+        export=settings.out or ASIDE.get(settings.step, EXPORT),
         workers=settings.workers,
         scale=settings.scale,
+        limit=settings.limit,
     )
     try:
         for step in chosen:
@@ -56,9 +61,10 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--corpus", type=Path, default=Path("corpus"), help="where the packages lie (%(default)s)")
     parser.add_argument("--work", type=Path, default=Path("labels-work"), help="where runs are kept (%(default)s)")
     parser.add_argument("--labels", type=Path, default=Path("training/labels"), help="Parquet tables (%(default)s)")
-    parser.add_argument("--out", type=Path, default=Path("models/exported/default"), help="the export (%(default)s)")
+    parser.add_argument("--out", type=Path, help=f"the export ({EXPORT}), or the folder of pictures (pictures)")
     parser.add_argument("--workers", type=_count, default=os.cpu_count() or 1, help="worker processes (%(default)s)")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the corpus to use (%(default)s)")
+    parser.add_argument("--limit", type=_count, help="so many pictures, spread evenly over families (all)")
     return parser.parse_args(argv)
 
 

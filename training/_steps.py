@@ -21,6 +21,7 @@ from training._images import ImageSpec, specs
 from training._learn import EPOCHS, Scaling, scaling, train
 from training._network import MEMBERS
 from training._parquet import read_tables, write_tables
+from training._pictures import spread, write_pictures
 from training._progress import bar
 from training._repeats import faster, slowdown
 from training._run import Label, Task, read_labels, run_all
@@ -44,6 +45,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     export: Path
     workers: int
     scale: float
+    limit: int | None = None  # pictures
 
     @property
     def searched(self) -> Path:
@@ -134,6 +136,14 @@ def evaluate(work: Work) -> None:
     """Judge the export on the held-out labels and print the figures."""
     _, labelled = calm(read_tables(work.labels))
     _show(_judged(work, labelled))
+
+
+def pictures(work: Work) -> None:
+    """Write the held-out images as files, each beside its drawing, families in turn."""
+    chosen = spread(_specs(work), work.limit)
+    with bar("pictures", len(chosen)) as (progress, task):
+        write_pictures(chosen, work.corpus, work.export, lambda: progress.advance(task))
+    print(f"pictures: {len(chosen)} held-out images in {work.export}", file=sys.stderr)
 
 
 def _labels(path: Path, step: str) -> list[Label]:

@@ -76,6 +76,13 @@ def test_all_from_nothing_makes_an_export_that_serves(
     assert set(msgspec.json.decode(capsys.readouterr().out)) == {"families"} | _held_out(before)
 
 
+def test_pictures_are_those_held_out(work: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert work("pictures", "--limit", "2", "--out", str(tmp_path / "pictures")) == 0
+    assert "pictures: 2 held-out images" in capsys.readouterr().err
+    assert len(list((tmp_path / "pictures" / "families" / "badges").glob("*.svg"))) >= 1
+    assert len(list((tmp_path / "pictures").rglob("*.svg"))) == 2
+
+
 def _held_out(lines: bytes) -> set[str]:
     return {"images"} if b'"split":"images"' in lines else set()
 
