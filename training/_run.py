@@ -1,15 +1,11 @@
-"""Runs of plans on images in worker processes, one JSON line an image: killed at any moment, nothing done is lost."""
+"""What a task does: draw one image, run plans on it and measure them. Where tasks run is the engine's business."""
 
 import functools
-import pickle
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 
 import msgspec
-from pebble import ProcessExpired, ProcessPool
 
 from converter._fixed import FIXED
 from converter._score import render, similarity
@@ -22,10 +18,8 @@ from router.pixels import Pixels, decode, measure, premultiplied, thumbnail
 from training._corpus import Drawing, drawings, families
 from training._images import ImageSpec, draw
 from training._plans import random_plans
-from training.errors import LabelsDamaged
 
 THUMBNAIL = 32
-IMAGE_TIMEOUT = 240.0
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,77 +123,3 @@ def _family(corpus: Path, name: str) -> dict[str, Drawing]:
 
 def _drawing(corpus: Path, spec: ImageSpec) -> Drawing:
     return _family(corpus, spec.family)[spec.drawing]
-
-
-def read_labels(path: Path) -> Iterator[Label]:
-    """Yield the labels of a JSON-lines file; a half-written last line, left by a kill, is passed over.
-
-    Raises:
-        LabelsDamaged: a whole line is no label.
-    """
-    if not path.exists():
-        return
-    decoder = msgspec.json.Decoder(Label)
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if line.endswith(b"\n"):
-                try:
-                    yield decoder.decode(line)
-                except msgspec.MsgspecError as exc:
-                    raise LabelsDamaged(path, f"line {number}: {exc}") from exc
-
-
-def run_all(
-    tasks: Iterable[Task], path: Path, *, workers: int, progress: Callable[[Label | str], None]
-) -> tuple[int, list[str]]:
-    """Run every task not yet in the file, appending one line each; return how many were done, and the failures."""
-    done = {known.key for known in read_labels(path)}
-    _end_last_line(path)
-    waiting = iter([t for t in tasks if t.spec.key not in done])
-    failures: list[str] = []
-    finished = 0
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with ProcessPool(max_workers=workers, max_tasks=400) as pool, path.open("ab", buffering=0) as out:
-        running: dict[Future[Label], Task] = {}
-        try:
-            while True:
-                for task in waiting:
-                    running[pool.schedule(label, args=(task,), timeout=IMAGE_TIMEOUT)] = task
-                    if len(running) >= 2 * workers:
-                        break
-                if not running:
-                    return finished, failures
-                ready, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in ready:
-                    task = running.pop(future)
-                    finished += _keep(future, task, out.write, failures, progress)
-        except KeyboardInterrupt:
-            pool.stop()
-            raise
-
-
-def _keep(
-    future: Future[Label],
-    task: Task,
-    write: Callable[[bytes], object],
-    failures: list[str],
-    progress: Callable[[Label | str], None],
-) -> int:
-    try:
-        result = future.result()
-    except (ProcessExpired, TimeoutError, OSError, ValueError, pickle.PicklingError) as exc:
-        # PicklingError: native code panicked, and its exception cannot leave the worker.
-        failures.append(f"{task.spec.family}/{task.spec.drawing} at {task.spec.longest} px: {type(exc).__name__} {exc}")
-        progress(failures[-1])
-        return 0
-    write(msgspec.json.encode(result) + b"\n")
-    progress(result)
-    return 1
-
-
-def _end_last_line(path: Path) -> None:
-    """Close a line that a kill cut short, so that the next one starts fresh."""
-    if path.exists() and path.stat().st_size:
-        with path.open("rb+") as file:
-            data = file.read()
-            file.truncate(data.rfind(b"\n") + 1)

@@ -13,18 +13,21 @@ from numpy.typing import NDArray
 from models import load_export
 from router import FEATURE_NAMES, Policy
 from training._corpus import drawings, families, fetch
+from training._engine import run_all
 from training._evaluate import SPLITS, Judged, judge_export
 from training._export import REGRESSOR, Trained, trees_as_onnx, write_export
 from training._fit import best_plans, fill_values, fit_regressor, formula_constants, rule_constants
 from training._forest import fit_forest, methods_of
 from training._images import ImageSpec, specs
+from training._labelfile import read_labels
 from training._learn import EPOCHS, Scaling, scaling, train
+from training._local import LocalEngine
 from training._network import MEMBERS
 from training._parquet import read_tables, write_tables
 from training._pictures import spread, write_pictures
 from training._progress import bar
 from training._repeats import faster, slowdown
-from training._run import Label, Task, read_labels, run_all
+from training._run import Label, Task
 from training._tables import Array, Table, plan_row
 from training.errors import CorpusTooSmall, StepMissing
 
@@ -178,7 +181,7 @@ def _run(name: str, tasks: list[Task], work: Work) -> None:
                 progress.console.print(f"failed: {what}")
             progress.advance(task)
 
-        done, failures = run_all(tasks, work.folder / f"{name}.jsonl", workers=work.workers, progress=show)
+        done, failures = run_all(tasks, work.folder / f"{name}.jsonl", LocalEngine(work.workers), progress=show)
     print(f"{name}: {done} images run now, {len(failures)} failed, {len(tasks)} in all", file=sys.stderr)
 
 

@@ -33,5 +33,22 @@ class CorpusTooSmall(TrainingError):
 class LabelsDamaged(TrainingError):
     """A label file cannot be read."""
 
+    def __init__(self, path: object, reason: str, remedy: str = "delete it") -> None:
+        super().__init__(f"{path} is damaged ({reason}); {remedy} and label again: what is finished is not done again")
+
+
+class LabelsBusy(TrainingError):
+    """Two runs want to append to one label file."""
+
+    def __init__(self, path: object) -> None:
+        super().__init__(f"another run is writing {path}; wait for it, or choose another folder with --work")
+
+
+class LabelsUnwritable(TrainingError):
+    """A label cannot be written, most often because the disk is full."""
+
     def __init__(self, path: object, reason: str) -> None:
-        super().__init__(f"{path} is damaged ({reason}); delete it and label again, finished images are kept beside it")
+        super().__init__(
+            f"cannot write {path} ({reason}); every line in it is whole: free some room, "
+            "then run the same command again to go on where it stopped"
+        )

@@ -43,6 +43,14 @@ def small_specs(family: Family, count: int) -> list[ImageSpec]:
     return [msgspec.structs.replace(spec, longest=40 + 2 * i) for i, spec in enumerate(found)]
 
 
+@pytest.fixture
+def tasks(corpus: Path) -> list[Task]:
+    """Return tasks on small images, each with one fixed and one random plan."""
+    return [
+        Task(spec=s, random_plans=1, fixed=("fixed_1x",), corpus=corpus, seed=SEED) for s in small_specs(TRAINED, 6)
+    ]
+
+
 @pytest.fixture(scope="session")
 def searched(corpus: Path) -> list[Label]:
     """Labels with random plans, as the search leaves them."""

@@ -14,7 +14,7 @@ from models import HybridRouter, load_export
 from router.pixels import decode
 from tests.training.corpora import HELD_OUT, TRAINED, corpus_toml, pack
 from training.__main__ import STEPS, main
-from training._run import read_labels
+from training._labelfile import read_labels
 
 Train = Callable[..., int]
 

@@ -1,4 +1,4 @@
-"""Runs in workers: every plan measured, one line an image, nothing done is lost, and one that dies is listed."""
+"""What a task does: every plan measured, and what cannot be run is listed."""
 
 from pathlib import Path
 
@@ -9,20 +9,12 @@ import pytest
 from converter import quality, run_plan
 from converter._fixed import FIXED
 from router.pixels import decode, premultiplied, thumbnail
-from tests.training.conftest import SEED, small_specs
+from tests.training.conftest import small_specs
 from tests.training.corpora import TRAINED
-from tests.training.workers import DOOMED, PANICKING, figures, label_or_die
+from tests.training.workers import figures
 from training._corpus import drawings
 from training._images import draw
-from training._run import THUMBNAIL, Label, Run, Task, label, read_labels, run_all
-from training.errors import LabelsDamaged
-
-
-@pytest.fixture
-def tasks(corpus: Path) -> list[Task]:
-    return [
-        Task(spec=s, random_plans=1, fixed=("fixed_1x",), corpus=corpus, seed=SEED) for s in small_specs(TRAINED, 6)
-    ]
+from training._run import THUMBNAIL, Label, Run, Task, label
 
 
 def test_a_label_holds_what_running_its_plans_by_hand_gives(searched: list[Label], corpus: Path) -> None:
@@ -66,64 +58,6 @@ def test_labelling_twice_gives_the_same_but_for_the_seconds(tasks: list[Task]) -
     one, other = label(tasks[0]), label(tasks[0])
     assert [figures(run) for run in one.runs] == [figures(run) for run in other.runs]
     assert (one.features, one.thumbnail) == (other.features, other.thumbnail)
-
-
-def test_what_is_done_is_never_done_again(tasks: list[Task], tmp_path: Path) -> None:
-    path, seen = tmp_path / "deep" / "label.jsonl", list[Label | str]()
-    assert run_all(tasks[:2], path, workers=1, progress=seen.append) == (2, [])
-    before = path.read_bytes()
-    assert run_all(tasks, path, workers=2, progress=seen.append) == (len(tasks) - 2, [])
-    assert path.read_bytes().startswith(before)
-    assert {one.key for one in read_labels(path)} == {task.spec.key for task in tasks}
-    assert len(seen) == len(tasks)
-    assert run_all(tasks, path, workers=2, progress=seen.append) == (0, [])
-
-
-def test_a_half_written_last_line_is_dropped_and_run_again(tasks: list[Task], tmp_path: Path) -> None:
-    path = tmp_path / "label.jsonl"
-    run_all(tasks[:2], path, workers=1, progress=lambda _: None)
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-40])
-    assert len(list(read_labels(path))) == 1
-    assert run_all(tasks[:2], path, workers=1, progress=lambda _: None) == (1, [])
-    assert [one.key for one in read_labels(path)] == [task.spec.key for task in tasks[:2]]
-
-
-def test_a_file_of_one_half_line_starts_afresh(tasks: list[Task], tmp_path: Path) -> None:
-    path = tmp_path / "label.jsonl"
-    path.write_bytes(b'{"key": "ab')
-    assert list(read_labels(path)) == []
-    assert run_all(tasks[:1], path, workers=1, progress=lambda _: None) == (1, [])
-    assert len(list(read_labels(path))) == 1
-
-
-def test_no_file_holds_no_labels(tmp_path: Path) -> None:
-    assert list(read_labels(tmp_path / "absent")) == []
-
-
-def test_a_damaged_line_is_told_with_its_number(searched: list[Label], tmp_path: Path) -> None:
-    path = tmp_path / "label.jsonl"
-    path.write_bytes(msgspec.json.encode(searched[0]) + b"\n" + b'{"key": 1}\n')
-    with pytest.raises(LabelsDamaged, match="line 2"):
-        list(read_labels(path))
-
-
-def test_a_worker_that_dies_on_an_image_is_listed_and_the_rest_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tasks: list[Task]
-) -> None:
-    """One is killed for real, one panics; run again, only those two are tried."""
-    doomed = [
-        msgspec.structs.replace(task, spec=msgspec.structs.replace(task.spec, drawing=drawing))
-        for task, drawing in zip(tasks, (DOOMED, PANICKING, "shape-0", "shape-1", "shape-2", "shape-5"), strict=True)
-    ]
-    path, seen = tmp_path / "label.jsonl", list[Label | str]()
-    monkeypatch.setattr("training._run.label", label_or_die)
-    done, failures = run_all(doomed, path, workers=2, progress=seen.append)
-    assert done == len(doomed) - 2
-    assert sorted(line.split(" at ")[0] for line in failures) == [f"shapes/{DOOMED}", f"shapes/{PANICKING}"]
-    assert sum(isinstance(one, str) for one in seen) == 2
-    monkeypatch.undo()
-    assert run_all(doomed, path, workers=2, progress=seen.append) == (2, [])
 
 
 def test_seconds_are_processor_time(searched: list[Label]) -> None:
