@@ -35,15 +35,27 @@ from vecroute._layout import (
     KIND_PREDICTION,
     LANE,
     LANES,
+    SPEED,
+    SPEED_WORDS,
     STATUS,
     SUPERSEDED,
     SYSTEM_LOAD,
     Geometry,
     geometry_for,
 )
+from vecroute._speed import speed_words
 
 _NS: Final = 1_000_000_000
-_HOT: Final = (FINGERPRINT, CONTEXT, HEARTBEAT, SYSTEM_LOAD, AVAILABILITY, LANE, EPOCH)
+_HOT: Final = (
+    FINGERPRINT,
+    CONTEXT,
+    HEARTBEAT,
+    SYSTEM_LOAD,
+    AVAILABILITY,
+    LANE,
+    EPOCH,
+    *range(SPEED, SPEED + SPEED_WORDS),
+)
 # Everybody who may talk to the daemon may read; nobody else may write.
 _NO_WRITE: Final = 0o022
 
@@ -173,6 +185,8 @@ class SharedCacheWriter:
         store = self._segment.store
         store.store_word(SYSTEM_LOAD, _float_word(host.system_load))
         store.store_word(AVAILABILITY, _float_word(host.resource_availability))
+        for number, word in enumerate(speed_words(host.speed), SPEED):
+            store.store_word(number, word)
         store.store_word(HEARTBEAT, self._clock())
         self._tally.show(store)
 

@@ -15,7 +15,7 @@ from vecroute.errors import VecrouteError
 
 MAGIC: Final = b"VRCACHE\0"
 ABI_MAJOR: Final = 1  # readers refuse another
-ABI_MINOR: Final = 0  # readers take any
+ABI_MINOR: Final = 1  # readers take any; 1: with the speed
 ENDIANNESS: Final = 0x01020304
 CHECKSUM_CRC32: Final = 1
 RESIDUE: Final = 0x2144DF1C  # CRC-32 of any data followed by its own little-endian CRC-32
@@ -31,7 +31,7 @@ _GEOMETRY: Final = struct.Struct("<8sHHIIIIIQQQIIQ16s16sQII")
 GEOMETRY_BYTES: Final = _GEOMETRY.size
 HEADER_BYTES: Final = PAGE + PAGE  # geometry and hot words; counters
 
-# Word numbers (offset / 8) of what changes, all on one cache line.
+# Word numbers (offset / 8) of what changes; what every look needs is on one cache line.
 HOT_OFFSET: Final = 192
 STATUS: Final = HOT_OFFSET // WORD
 FINGERPRINT: Final = STATUS + 1  # 0: nothing is valid
@@ -41,6 +41,8 @@ SYSTEM_LOAD: Final = STATUS + 4  # float64, 0..1
 AVAILABILITY: Final = STATUS + 5  # float64, 0..1
 LANE: Final = STATUS + 6  # index into LANES
 EPOCH: Final = STATUS + 7  # grows with each flush
+SPEED: Final = STATUS + 8  # two words: per method one float32, measured seconds / predicted; 0: not told
+SPEED_WORDS: Final = 2
 
 ALIVE: Final = 1
 SUPERSEDED: Final = 2

@@ -18,10 +18,11 @@ from vecroute import errors
 from vecroute._boot import CLOCK, boot_time
 from vecroute._entry import plan_key, unpack_entry
 from vecroute._hints import Hints
-from vecroute._layout import AVAILABILITY, HASH_BYTES, KIND_PLAN, KIND_PREDICTION, SYSTEM_LOAD, BadSegment
+from vecroute._layout import AVAILABILITY, HASH_BYTES, KIND_PLAN, KIND_PREDICTION, SPEED, SYSTEM_LOAD, WORD, BadSegment
 from vecroute._lookup import HOT, View, is_kept, look
 from vecroute._paths import cache_path, default_socket
 from vecroute._segment import Segment, open_segment
+from vecroute._speed import SPEED_BYTES, speed_of
 from vecroute._statistics import CacheStatistics, statistics_of
 from vecroute._wire import PredictReply, candidate_to_wire
 
@@ -30,6 +31,7 @@ REOPEN_NS: Final = 1_000_000_000
 
 _clock: Final = time.clock_gettime_ns
 _EVERYTHING: Final = Constraints()
+_SPEED: Final = slice(SPEED * WORD, SPEED * WORD + SPEED_BYTES)
 
 
 class SharedCache:
@@ -104,8 +106,11 @@ class SharedCache:
             return None
         view, floats = found[0], found[0].segment.floats
         host = Host(
-            system_load=floats[SYSTEM_LOAD], resource_availability=floats[AVAILABILITY], now=time.time()
-        )  # fmt: skip
+            system_load=floats[SYSTEM_LOAD],
+            resource_availability=floats[AVAILABILITY],
+            now=time.time(),
+            speed=speed_of(view.map[_SPEED]),
+        )
         try:
             decision = decide(prediction, constraints, host, view.context.policy)
         except RouterError as exc:

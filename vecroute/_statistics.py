@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-from router import Lane
+from router import METHODS, Lane, Method
 from vecroute._layout import (
     AGE_BUCKETS,
     ALIVE,
@@ -17,6 +17,7 @@ from vecroute._layout import (
     HEARTBEAT,
     LANE,
     LANES,
+    SPEED,
     STALE_NS,
     STATUS,
     SUPERSEDED,
@@ -24,6 +25,7 @@ from vecroute._layout import (
     WORD,
 )
 from vecroute._segment import Segment
+from vecroute._speed import AS_PREDICTED, SPEED_BYTES, speed_of
 
 
 class CacheStatistics(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -31,7 +33,7 @@ class CacheStatistics(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
 
     `state`: `alive`, `stale` (no heartbeat for long), `superseded` by another file, or `empty` (nothing is valid).
     `counters` are the daemon's since the file was made; `evicted_ages` counts evicted entries by the power of two of
-    their age in seconds; `hits` and `misses` are this reader's.
+    their age in seconds; `hits` and `misses` are this reader's. `speed` is `router.Host.speed` by method.
     """
 
     path: str
@@ -46,6 +48,7 @@ class CacheStatistics(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     system_load: float
     resource_availability: float
     lane: Lane | None
+    speed: dict[Method, float]
     counters: dict[str, int]
     evicted_ages: tuple[int, ...]
     hits: int
@@ -56,6 +59,7 @@ def statistics_of(path: Path, segment: Segment, now: int, *, hits: int, misses: 
     """Return the statistics of a mapped file."""
     words, floats, geometry = segment.words, segment.floats, segment.geometry
     first, lane = COUNTERS_OFFSET // WORD, words[LANE]
+    speed = speed_of(segment.map[SPEED * WORD : SPEED * WORD + SPEED_BYTES])
     return CacheStatistics(
         path=str(path),
         state=_state(words[STATUS], words[FINGERPRINT], now - words[HEARTBEAT]),
@@ -69,6 +73,7 @@ def statistics_of(path: Path, segment: Segment, now: int, *, hits: int, misses: 
         system_load=floats[SYSTEM_LOAD],
         resource_availability=floats[AVAILABILITY],
         lane=LANES[lane] if lane < len(LANES) else None,
+        speed=dict(zip(METHODS, speed or AS_PREDICTED, strict=True)),
         counters=dict(zip(COUNTERS, words[first : first + len(COUNTERS)], strict=True)),
         evicted_ages=tuple(words[EVICTED_AGES : EVICTED_AGES + AGE_BUCKETS]),
         hits=hits,

@@ -4,15 +4,17 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from daemon.errors import CacheTaken
 from daemon.shared import SharedCacheWriter
-from router import Host, Plan, Policy, Prediction
+from router import METHODS, Constraints, Host, Plan, Policy, Prediction, decide
 from tests.daemon.predictions import EXPORT, OTHER, POLICY, Clock, key_of, prediction
 from vecroute import SharedCache
 from vecroute._boot import boot_time
 from vecroute._context import ContextTooLarge, SharedContext
+from vecroute._speed import plain_speed
 
 KEY, OLD, NEW = key_of(1), prediction(1), prediction(1, turn=1)
 TTL = 3600.0
@@ -169,6 +171,22 @@ def test_the_heartbeat_tells_readers_of_the_host(writer: SharedCacheWriter, read
     decision = reader.decide(KEY)
     assert decision is not None
     assert (decision.system_load, decision.resource_availability) == (0.75, 0.125)
+
+
+@pytest.mark.parametrize("speed", [(), (0.125, 8.0, 1.0, 1.5), plain_speed((1.1, 0.9, 3.3, 0.3))])
+def test_readers_decide_with_the_speed_that_the_daemon_tells(
+    writer: SharedCacheWriter, reader: SharedCache, speed: tuple[float, ...]
+) -> None:
+    writer.publish(KEY, OLD)
+    writer.beat(Host(speed=(2.0, 2.0, 2.0, 2.0)))
+    writer.beat(Host(speed=speed))
+    made = reader.decide(KEY)
+    assert made is not None
+    expected = decide(OLD, Constraints(), Host(speed=speed, now=made.decided_at), POLICY)
+    assert made == msgspec.structs.replace(expected, cache="local")
+    writer.resize(128)
+    with SharedCache.open(writer.path) as larger:
+        assert larger.statistics().speed == dict(zip(METHODS, speed or (1.0,) * 4, strict=True))
 
 
 def test_counts_are_shown_with_the_heartbeat_and_go_on_after_a_restart(

@@ -2,6 +2,7 @@
 
 import mmap
 import os
+import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,7 @@ from vecroute._layout import (
     KIND_PREDICTION,
     LINE,
     SLOT_BYTES,
+    SPEED,
     STATUS,
     SYSTEM_LOAD,
     WAYS,
@@ -73,6 +75,10 @@ class SegmentWriter:
     def beat(self, age_seconds: float = 0.0) -> None:
         """Store a heartbeat that is so old."""
         self.words[HEARTBEAT] = boot_time() - int(age_seconds * 1e9)
+
+    def speed(self, *ratios: float) -> None:
+        """Store what each method takes on this host."""
+        struct.pack_into("<4f", self.map, SPEED * WORD, *ratios)
 
     def swap(self, fingerprint: int, context: SharedContext = SharedContext(export=EXPORT)) -> None:  # noqa: B008 - frozen
         """Make the entries of a fingerprint the valid ones."""

@@ -87,7 +87,7 @@ def expected() -> dict[str, int]:
         "CONTEXTS SEED INSTANCE BOOT CREATED WRITER HEADER_CRC"
     )
     slot = "SEQUENCE FINGERPRINT KEY EXPIRY KIND LANE COUNT KNOWN SECONDS"
-    hot = "STATUS FINGERPRINT CONTEXT HEARTBEAT SYSTEM_LOAD AVAILABILITY LANE EPOCH"
+    hot = "STATUS FINGERPRINT CONTEXT HEARTBEAT SYSTEM_LOAD AVAILABILITY LANE EPOCH SPEED"
     same = (
         "ABI_MAJOR ENDIANNESS CHECKSUM_CRC32 WAYS LINE HEADER_BYTES LARGEST_ENTRIES GEOMETRY_BYTES COUNTERS_OFFSET "
         "CONTEXTS CONTEXT_BYTES SLOT_BYTES HASH_BYTES ALIVE SUPERSEDED LATE RESIDUE STALE_NS"
@@ -193,6 +193,7 @@ def test_it_tells_the_state(writer: SegmentWriter, lookup: Lookup) -> None:
             "system_load": 0.25,
             "resource_availability": 0.5,
             "lane": "base",
+            "speed": dict.fromkeys(METHODS, 1.0),
         },
     )
     writer.beat(11)
@@ -201,6 +202,15 @@ def test_it_tells_the_state(writer: SegmentWriter, lookup: Lookup) -> None:
     assert lookup()[1]["state"] == "superseded"
     writer.store(FINGERPRINT, 0)
     assert lookup()[1]["state"] == "empty"
+
+
+@needs_compiler
+def test_it_believes_of_the_hosts_speed_what_the_python_reader_believes(writer: SegmentWriter, lookup: Lookup) -> None:
+    writer.speed(0.125, 8.0, 8.5, float("nan"))
+    expected = {"performance": 0.125, "feature_mapping": 8.0, "regression": 1.0, "ppo": 1.0}
+    assert lookup()[1]["speed"] == expected
+    with SharedCache.open(writer.path) as cache:
+        assert cache.statistics().speed == expected
 
 
 @needs_compiler

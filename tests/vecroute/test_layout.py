@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from vecroute import _layout as layout
 from vecroute._entry import CELLS, PLAN_BYTES, ROW
 from vecroute._layout import BadSegment, Geometry, geometry_for, pack_geometry, unpack_geometry
+from vecroute._speed import SPEED_BYTES
 
 GEOMETRY = geometry_for(100, seed=7, instance=b"i" * 16, boot=b"b" * 16, created=9, writer=11)
 HEADER = pack_geometry(GEOMETRY)
@@ -113,6 +114,9 @@ def test_the_parts_of_the_file_follow_one_another() -> None:
     assert layout.GEOMETRY_BYTES <= layout.HOT_OFFSET
     assert layout.EPOCH * layout.WORD < layout.HOT_OFFSET + layout.LINE
     assert layout.HOT_OFFSET % layout.LINE == 0
+    assert layout.SPEED == layout.EPOCH + 1
+    assert layout.SPEED_WORDS * layout.WORD == SPEED_BYTES
+    assert (layout.SPEED + layout.SPEED_WORDS) * layout.WORD <= layout.COUNTERS_OFFSET
     assert (layout.EVICTED_AGES + layout.AGE_BUCKETS) * layout.WORD <= layout.CONTEXT_OFFSET
     assert layout.COUNTERS_OFFSET // layout.WORD + len(layout.COUNTERS) <= layout.EVICTED_AGES
     assert layout.CONTEXT_OFFSET + layout.CONTEXTS * layout.CONTEXT_BYTES == layout.TAGS_OFFSET

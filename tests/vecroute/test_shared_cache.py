@@ -267,6 +267,27 @@ def test_decisions_are_those_of_the_router_with_the_hosts_words(writer: SegmentW
     assert cache.decide(B, wanted) is None
 
 
+@pytest.mark.parametrize(
+    ("told", "believed"),
+    [
+        pytest.param((0.0, 0.0, 0.0, 0.0), (), id="not told"),
+        pytest.param((1.0, 1.0, 1.0, 1.0), (), id="as predicted"),
+        pytest.param((1.5, 0.125, 8.0, 0.1), (1.5, 0.125, 8.0, 1.0), id="one too fast to be true"),
+        pytest.param((float("nan"), float("inf"), -2.0, 3.5), (1.0, 1.0, 1.0, 3.5), id="nonsense"),
+    ],
+)
+def test_the_hosts_speed_acts_as_far_as_it_can_be_true(
+    writer: SegmentWriter, cache: SharedCache, told: tuple[float, ...], believed: tuple[float, ...]
+) -> None:
+    writer.publish(A, SAID)
+    writer.speed(*told)
+    wanted = Constraints(time_budget=0.6)
+    found = cache.decide(A, wanted)
+    assert found is not None
+    host = Host(system_load=0.25, resource_availability=0.5, now=found.decided_at, speed=believed)
+    assert found == msgspec.structs.replace(decide(SAID, wanted, host), cache="local")
+
+
 def test_load_and_policy_act_at_once(writer: SegmentWriter, cache: SharedCache) -> None:
     writer.publish(A, SAID)
     assert getattr(cache.decide(A), "policy", None) == "constrained"

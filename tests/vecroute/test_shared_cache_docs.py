@@ -12,6 +12,7 @@ from tests.vecroute.test_c_reader import constants, geometry, head, word
 from vecroute import _entry
 from vecroute import _layout as layout
 from vecroute._entry import pack_plan
+from vecroute._speed import LEAST, MOST, SPEED_BYTES
 
 TEXT = (Path(__file__).parents[2] / "docs" / "shared-cache.md").read_text()
 
@@ -25,7 +26,7 @@ def table(heading: str) -> dict[str, tuple[int, int]]:
 
 @pytest.mark.parametrize(
     ("heading", "start", "end"),
-    [("Geometry", 0, layout.GEOMETRY_BYTES), ("Hot words", layout.HOT_OFFSET, layout.HOT_OFFSET + layout.LINE),
+    [("Geometry", 0, layout.GEOMETRY_BYTES), ("Hot words", layout.HOT_OFFSET, layout.SPEED * layout.WORD + SPEED_BYTES),
      ("Slot", 0, layout.SLOT_BYTES), ("Plan", 0, _entry.PLAN_BYTES)],
 )  # fmt: skip
 def test_each_table_tells_of_every_byte(heading: str, start: int, end: int) -> None:
@@ -42,6 +43,11 @@ def test_the_geometry_is_where_it_is_documented() -> None:
 def test_hot_words_are_where_they_are_documented() -> None:
     found = {name.upper(): offset for name, (offset, _) in table("Hot words").items()}
     assert found == {name: word(getattr(layout, name)) for name in found}
+
+
+def test_what_is_believed_of_the_speed_is_documented() -> None:
+    assert f"1/{1 / LEAST:.0f} to {MOST:.0f}" in TEXT
+    assert METHODS == ("performance", "feature_mapping", "regression", "ppo")  # in whose order the text counts them
 
 
 def test_a_slots_fields_are_where_they_are_documented() -> None:

@@ -96,10 +96,13 @@ static void print_statistics(void) {
     printf(", \"file_bytes\": %" PRIu64 ", \"fingerprint\": \"%016" PRIx64 "\"", cache.bytes, fingerprint);
     printf(", \"epoch\": %" PRIu64, vrc_load(&cache, VRC_EPOCH_OFFSET, memory_order_relaxed));
     printf(
-        ", \"system_load\": %.17g, \"resource_availability\": %.17g, \"lane\": \"%s\"}\n",
+        ", \"system_load\": %.17g, \"resource_availability\": %.17g, \"lane\": \"%s\", \"speed\": {",
         vrc_load_f64(&cache, VRC_SYSTEM_LOAD_OFFSET), vrc_load_f64(&cache, VRC_AVAILABILITY_OFFSET),
         vrc_name(VRC_LANE_NAMES, vrc_load(&cache, VRC_LANE_OFFSET, memory_order_relaxed))
     );
+    for (int method = 0; method < VRC_METHODS; method++)
+        printf("%s\"%s\": %.9g", method ? ", " : "", VRC_METHOD_NAMES[method], vrc_speed(&cache, method));
+    printf("}}\n");
 }
 
 static double nanoseconds(const uint8_t key[VRC_HASH_BYTES], long repeats, uint8_t slot[VRC_SLOT_BYTES]) {

@@ -74,6 +74,7 @@
 #define VRC_AVAILABILITY_OFFSET 232
 #define VRC_LANE_OFFSET 240
 #define VRC_EPOCH_OFFSET 248
+#define VRC_SPEED_OFFSET 256
 #define VRC_COUNTERS_OFFSET 4096
 
 #define VRC_CONTEXTS 4
@@ -467,6 +468,15 @@ static inline float vrc_base_at(const uint8_t slot[VRC_SLOT_BYTES], int method, 
     if (method < 0 || method >= VRC_METHODS || cell < 0 || cell >= VRC_CELLS || !(slot[VRC_SLOT_KNOWN] >> method & 1))
         return -1.0f;
     return vrc_f32(slot + VRC_SLOT_BASE + (cell * VRC_METHODS + method) * 4);
+}
+
+/* How many times the predicted seconds a method takes on this host, as conversions were reported. */
+static inline float vrc_speed(const vrc_cache *cache, int method) {
+    if (method < 0 || method >= VRC_METHODS)
+        return 1.0f;
+    uint64_t word = vrc_load(cache, VRC_SPEED_OFFSET + (uint64_t)method / 2 * 8, memory_order_relaxed);
+    float ratio = vrc_f32((const uint8_t *)&word + method % 2 * 4);
+    return ratio >= 0.125f && ratio <= 8.0f ? ratio : 1.0f; /* else not told, or by no daemon */
 }
 
 /* A name out of one of the tables above, or "unknown". */

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import msgspec
 
+from router import Method
 from vecroute._boot import boot_time
 from vecroute._context import find_context
 from vecroute._layout import CONTEXT, CONTEXT_OFFSET, FINGERPRINT, TAGS_OFFSET
 from vecroute._segment import Segment
 from vecroute._statistics import CacheStatistics, statistics_of
 from vecroute.cli._cache_walk import Census, Damage
+from vecroute.cli._terminal import speed_text
 
 
 class HitRate(msgspec.Struct, frozen=True):
@@ -45,6 +47,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int
     system_load: float
     resource_availability: float
+    speed: dict[Method, float]
     hit_rate: HitRate | None
     counters: dict[str, int]
     evicted_ages: tuple[int, ...]
@@ -83,6 +86,7 @@ def facts_of(report: Report) -> dict[str, str]:
         else f"{rate.local:.1%} by readers, {rate.daemon:.1%} by the daemon's look, {rate.computed:.1%} computed",
         "counted": ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in c.items()),
         "host": f"load {report.system_load:.0%}, {report.resource_availability:.0%} available",
+        "speed": speed_text(report.speed),
     }
     for title, buckets in (("time left", report.time_left), ("evicted at", report.evicted_ages)):
         if any(buckets):

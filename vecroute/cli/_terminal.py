@@ -2,10 +2,11 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from router import Method
 from vecroute.cli.errors import CommandError
 from vecroute.errors import one_line
 
@@ -88,6 +89,12 @@ def milliseconds(seconds: float) -> str:
     if seconds >= 1:
         return f"{seconds:.1f} s"
     return f"{seconds * 1000:.0f} ms" if seconds >= 0.01 else f"{seconds * 1000:.1f} ms"
+
+
+def speed_text(speed: Mapping[Method, float]) -> str:
+    """Return for people how many times the predicted seconds each method takes."""
+    known = [f"{method} {ratio:.2f}" for method, ratio in speed.items() if abs(ratio - 1.0) >= 0.005]
+    return f"{', '.join(known)} times the predicted seconds" if known else "as predicted"
 
 
 def kilobytes(count: float) -> str:

@@ -85,8 +85,15 @@ def test_stats_for_people(segment: SegmentWriter, capsys: pytest.CaptureFixture[
     assert facts["answered"] == "25.0% by readers, 25.0% by the daemon's look, 50.0% computed"
     assert facts["slots"] == "1,024: 3 live, 1 expired, 1 of other exports, 0 damaged"
     assert facts["health"].startswith("alive, heartbeat ")
+    assert facts["speed"] == "as predicted"
     assert facts["time left"] == "< 64 s: 1, < 17 min: 1, < 68 min: 1"
     assert facts["evicted at"] == "< 34 min: 7"
+
+
+def test_stats_tell_how_fast_the_host_is(segment: SegmentWriter, capsys: pytest.CaptureFixture[str]) -> None:
+    segment.speed(1.0, 1.0, 0.5, 3.0)
+    assert main(["cache", "stats"]) == 0
+    assert "speed      regression 0.50, ppo 3.00 times the predicted seconds\n" in capsys.readouterr().out
 
 
 def test_stats_before_anybody_asked(segment: SegmentWriter, capsys: pytest.CaptureFixture[str]) -> None:
