@@ -1,34 +1,54 @@
 """Conversions run in worker processes that may die or be ended; the caller only ever sees a typed error."""
 
+import functools
 import multiprocessing
 import os
 import pickle
 import threading
+from collections.abc import Callable
+from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
-from typing import Self
+from typing import Any, Generic, ParamSpec, Self, TypeVar
 
 import cv2
 import msgspec
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
+from converter._refine import NO_LIMITS, Limits, Step, refine
 from converter._score import quality
 from converter._trace import run_plan
 from converter.errors import ConversionFailed, ConversionTimedOut
 from router import Plan
 from router.pixels import decode
+from router.pixels import measure as measure_features
+
+if TYPE_CHECKING:
+    from models import PlanPolicy, PolicyModel
 
 TIMEOUT = 60.0  # seconds for one conversion with its measurement; a trace that long helps nobody
 # The fork server loads the native libraries once; workers forked from it start in milliseconds.
 _PRELOAD = ["converter._pool"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Refinement(msgspec.Struct, frozen=True, kw_only=True):
+    """How a plan was refined: the plan of the SVG returned, every step taken, and why there was no further one."""
+
+    plan: Plan
+    steps: tuple[Step, ...]
+    reason: str
 
 
 class Conversion(msgspec.Struct, frozen=True, kw_only=True):
     """What running a plan really gave.
 
     `quality` 0..1 as the design defines it, None when it was not to be measured; `seconds` from decoded pixels to SVG
-    text (decoding and measuring excluded); `width` and `height` of the image, pixels.
+    text (decoding and measuring excluded); `width` and `height` of the image, pixels. `refinement` is there where the
+    policy took part.
     """
 
     svg: str
@@ -38,6 +58,7 @@ class Conversion(msgspec.Struct, frozen=True, kw_only=True):
     path_count: int
     width: int
     height: int
+    refinement: Refinement | None = None
 
 
 def convert_bytes(data: bytes, plan: Plan, *, measure: bool = True) -> Conversion:
@@ -60,6 +81,36 @@ def convert_bytes(data: bytes, plan: Plan, *, measure: bool = True) -> Conversio
     )
 
 
+def refine_bytes(data: bytes, plan: Plan, model: "PolicyModel | None", limits: Limits = NO_LIMITS) -> Conversion:
+    """Decode, refine a plan and return the best: in this process. `seconds` counts traces, measurements and policy.
+
+    Raises:
+        InvalidImage: the bytes are no image.
+        ConversionFailed: VTracer refused the plan or panicked.
+    """
+    pixels = decode(data)
+    policy = None if model is None else _policy(model)
+    found = refine(pixels, plan, policy, lambda: measure_features(pixels, len(data)), limits)
+    return Conversion(
+        svg=found.svg,
+        quality=found.quality,
+        seconds=found.seconds,
+        svg_bytes=found.svg_bytes,
+        path_count=found.path_count,
+        width=pixels.shape[1],
+        height=pixels.shape[0],
+        refinement=Refinement(plan=found.plan, steps=found.steps, reason=found.reason),
+    )
+
+
+@functools.lru_cache(maxsize=4)
+def _policy(model: "PolicyModel") -> "PlanPolicy | None":
+    """Return a policy ready to run, once per process; None where it does not load: then the plan runs as it is."""
+    from models import load_policy
+
+    return load_policy(model)
+
+
 class Converter:
     """Run plans in `workers` processes, each conversion within `timeout` seconds."""
 
@@ -69,18 +120,20 @@ class Converter:
         self._pool = _pool(self._workers)
         self._closed = False
         self._lock = threading.Lock()
-        self._under_way: set[ProcessFuture[Conversion]] = set()
+        self._under_way: set[ProcessFuture[Any]] = set()
 
-    def submit(self, data: bytes, plan: Plan, *, measure: bool = True) -> "Pending":
+    def submit(self, data: bytes, plan: Plan, *, measure: bool = True) -> "Pending[Conversion]":
         """Start a conversion; the answer waits in what is returned."""
+        return self.start(convert_bytes, data, plan, measure=measure)
+
+    def start(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> "Pending[T]":
+        """Start any work on pictures that may die or take too long; a worker must be able to import the function."""
         with self._lock:
             if not self._closed and not self._pool.active:
                 # A worker that is killed while it has nothing to do breaks the whole pool.
                 self._pool.join()
                 self._pool = _pool(self._workers)
-            future = self._pool.schedule(
-                convert_bytes, args=(data, plan), kwargs={"measure": measure}, timeout=self._timeout
-            )
+            future: ProcessFuture[T] = self._pool.schedule(work, args=args, kwargs=kwargs, timeout=self._timeout)
             self._under_way.add(future)
         future.add_done_callback(self._under_way.discard)
         return Pending(future, self._timeout)
@@ -88,6 +141,21 @@ class Converter:
     def convert(self, data: bytes, plan: Plan, *, measure: bool = True) -> Conversion:
         """Run a plan and wait for the result. Raises what `Pending.result` does."""
         return self.submit(data, plan, measure=measure).result()
+
+    def refine(self, data: bytes, plan: Plan, model: "PolicyModel | None", limits: Limits = NO_LIMITS) -> Conversion:
+        """Refine a plan by a policy and wait for the best, see `refine`. Raises what `Pending.result` does."""
+        return self._schedule(functools.partial(refine_bytes, data, plan, model, limits)).result()
+
+    def _schedule(self, work: Callable[[], Conversion]) -> "Pending":
+        with self._lock:
+            if not self._closed and not self._pool.active:
+                # A worker that is killed while it has nothing to do breaks the whole pool.
+                self._pool.join()
+                self._pool = _pool(self._workers)
+            future = self._pool.schedule(work, timeout=self._timeout)
+            self._under_way.add(future)
+        future.add_done_callback(self._under_way.discard)
+        return Pending(future, self._timeout)
 
     def close(self) -> None:
         """End the workers, also those at work; whoever waits for one gets CancelledError."""
@@ -114,14 +182,14 @@ def _pool(workers: int) -> ProcessPool:
     return ProcessPool(max_workers=workers, context=context)
 
 
-class Pending:
-    """A conversion under way."""
+class Pending(Generic[T]):
+    """A conversion, or other work, under way."""
 
-    def __init__(self, future: ProcessFuture[Conversion], timeout: float) -> None:
-        self.future: Future[Conversion] = future
+    def __init__(self, future: ProcessFuture[T], timeout: float) -> None:
+        self.future: Future[T] = future
         self._timeout = timeout
 
-    def result(self) -> Conversion:
+    def result(self) -> T:
         """Wait for the conversion.
 
         Raises:

@@ -28,3 +28,12 @@ class ResultTooLarge(ConverterError):
 
     def __init__(self, amount: int, limit: int, unit: str = "pixels") -> None:
         super().__init__(f"the plan would trace {amount:,} {unit}, the limit is {limit:,}; lower its upscale")
+
+
+class SourceUnfit(ConverterError):
+    """The drawing beside an image is not the one that the image was made of, or cannot be compared with it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"the SVG beside the image is not taken for its source ({reason}); remove it or put the true one"
+        )

@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from converter.errors import ConversionFailed, ConversionTimedOut, ConverterError, ResultTooLarge
+from converter.errors import ConversionFailed, ConversionTimedOut, ConverterError, ResultTooLarge, SourceUnfit
 
 
 @pytest.mark.parametrize(
@@ -13,6 +13,7 @@ from converter.errors import ConversionFailed, ConversionTimedOut, ConverterErro
         pytest.param(ConversionFailed("VTracer: panic"), "try another method", id="failed"),
         pytest.param(ConversionTimedOut(1.5), "allow more time", id="timed out"),
         pytest.param(ResultTooLarge(3000, 2000), "lower its upscale", id="too large"),
+        pytest.param(SourceUnfit("it draws something else"), "put the true one", id="no source"),
     ],
 )
 def test_errors_cross_processes_whole(error: ConverterError, advice: str) -> None:

@@ -38,7 +38,7 @@ def alive(process: int) -> bool:
     return True
 
 
-def at_work(converter: Converter, pending: Pending) -> bool:
+def at_work(converter: Converter, pending: Pending[Conversion]) -> bool:
     """Tell whether the worker has taken the conversion and let go of the channel that all workers share."""
     channel = converter._pool._pool_manager.worker_manager.workers_channel
     assert channel is not None
