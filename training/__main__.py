@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 from models.errors import ExportError
-from training import _steps
+from training import _handover, _steps
+from training._reuse import EXPORT as SOURCE
+from training._reuse import TABLES
 from training.errors import TrainingError
 
 STEPS = {
@@ -18,24 +20,30 @@ STEPS = {
     "train": _steps.train_models,
     "evaluate": _steps.evaluate,
     "pictures": _steps.pictures,
+    "reuse": _handover.reuse_labels,
+    "plot": _handover.plot_export,
+    "bundle": _handover.bundle_export,
 }
-EXPORT = Path("models/exported/default")
-# These leave something beside the export, and no other step needs it.
-ASIDE = {"pictures": Path("pictures")}
+EXPORT, PICTURES = Path("models/exported/default"), Path("pictures")
+# Beside the way from corpus to export: no part of `all`.
+ASIDE = frozenset({"pictures", "reuse", "plot", "bundle"})
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one step, or all of them. Returns 0, 1 with the error on standard error, or 130 when stopped by Ctrl-C."""
+    """Run some steps, or all of them. Returns 0, 1 with the error on standard error, or 130 when stopped by Ctrl-C."""
     settings = _parse(argv)
-    chosen = [step for step in STEPS if step not in ASIDE] if settings.step == "all" else [settings.step]
+    chosen = [step for step in STEPS if step not in ASIDE] if "all" in settings.step else settings.step
     work = _steps.Work(
         corpus=settings.corpus,
         folder=settings.work,
         labels=settings.labels,
-        export=settings.out or ASIDE.get(settings.step, EXPORT),
+        export=settings.out or (PICTURES if chosen == ["pictures"] else EXPORT),
         workers=settings.workers,
         scale=settings.scale,
         limit=settings.limit,
+        tables=settings.tables,
+        source=settings.source,
+        zip=settings.zip,
     )
     try:
         for step in chosen:
@@ -57,14 +65,17 @@ def main(argv: list[str] | None = None) -> int:
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
-    parser.add_argument("step", choices=[*STEPS, "all"])
+    parser.add_argument("step", nargs="+", choices=[*STEPS, "all"], help="run in this order")
     parser.add_argument("--corpus", type=Path, default=Path("corpus"), help="where the packages lie (%(default)s)")
     parser.add_argument("--work", type=Path, default=Path("labels-work"), help="where runs are kept (%(default)s)")
     parser.add_argument("--labels", type=Path, default=Path("training/labels"), help="Parquet tables (%(default)s)")
-    parser.add_argument("--out", type=Path, help=f"the export ({EXPORT}), or the folder of pictures (pictures)")
+    parser.add_argument("--out", type=Path, help=f"the export ({EXPORT}), or the folder of pictures ({PICTURES})")
     parser.add_argument("--workers", type=_count, default=os.cpu_count() or 1, help="worker processes (%(default)s)")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the corpus to use (%(default)s)")
     parser.add_argument("--limit", type=_count, help="so many pictures, spread evenly over families (all)")
+    parser.add_argument("--tables", type=Path, default=TABLES, help="labels to reuse (those of the package)")
+    parser.add_argument("--source", type=Path, default=SOURCE, help="the export trained on them (the default export)")
+    parser.add_argument("--zip", type=Path, default=Path("export.zip"), help="what bundle writes (%(default)s)")
     return parser.parse_args(argv)
 
 

@@ -27,6 +27,7 @@ from training._parquet import read_tables, write_tables
 from training._pictures import spread, write_pictures
 from training._progress import bar
 from training._repeats import faster, slowdown
+from training._reuse import EXPORT, TABLES
 from training._run import Label, Task
 from training._tables import Array, Table, plan_row
 from training.errors import CorpusTooSmall, StepMissing
@@ -49,6 +50,9 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     workers: int
     scale: float
     limit: int | None = None  # pictures
+    tables: Path = TABLES  # reuse: finished labels,
+    source: Path = EXPORT  # and the export that offered their plans
+    zip: Path = Path("export.zip")  # bundle
 
     @property
     def searched(self) -> Path:

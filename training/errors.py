@@ -52,3 +52,41 @@ class LabelsUnwritable(TrainingError):
             f"cannot write {path} ({reason}); every line in it is whole: free some room, "
             "then run the same command again to go on where it stopped"
         )
+
+
+class LabelsForeign(TrainingError):
+    """Finished labels cannot be reused: they belong to other plans, or other labels lie where they would go."""
+
+    def __init__(self, path: object, reason: str, remedy: str) -> None:
+        super().__init__(f"the labels in {path} cannot be reused: {reason}; {remedy}")
+
+
+class ExportUnfit(TrainingError):
+    """An export loads, but is not one to hand out."""
+
+    def __init__(self, export: object, reason: str) -> None:
+        super().__init__(f"{export} is not fit to be handed out: {reason}; train again")
+
+
+class ExtraMissing(TrainingError):
+    """A step needs a package that only an extra of the distribution brings."""
+
+    def __init__(self, module: str, extra: str) -> None:
+        super().__init__(f"{module} is not installed; run: pip install 'vecroute[{extra}]'")
+
+
+class CargoRefused(TrainingError):
+    """The folder for shipped files belongs to somebody else."""
+
+    def __init__(self, path: object) -> None:
+        super().__init__(
+            f"{path} belongs to another user; remove it, or set TMPDIR on that machine to a folder of yours"
+        )
+
+
+class ClusterUnreachable(TrainingError):
+    """No Ray cluster answers."""
+
+    def __init__(self, address: str | None, reason: str) -> None:
+        where = f"no Ray cluster answers at {address}" if address else "Ray does not start here"
+        super().__init__(f"{where} ({reason}); check --ray-address, or leave it out to use this machine alone")

@@ -4,7 +4,16 @@ import pickle
 
 import pytest
 
-from training.errors import CorpusTooSmall, FamilyMissing, LabelsDamaged, StepMissing, TrainingError
+from training.errors import (
+    CorpusTooSmall,
+    ExportUnfit,
+    ExtraMissing,
+    FamilyMissing,
+    LabelsDamaged,
+    LabelsForeign,
+    StepMissing,
+    TrainingError,
+)
 
 
 @pytest.mark.parametrize(
@@ -13,6 +22,9 @@ from training.errors import CorpusTooSmall, FamilyMissing, LabelsDamaged, StepMi
         pytest.param(FamilyMissing("@a/b", "npm is not installed"), "put its .tgz into the corpus folder", id="family"),
         pytest.param(LabelsDamaged("runs.parquet", "cut short"), "label again", id="labels"),
         pytest.param(StepMissing("work", "search"), "run `python -m training search` first", id="step"),
+        pytest.param(LabelsForeign("labels", "two", "choose another folder"), "choose another folder", id="foreign"),
+        pytest.param(ExportUnfit("export", "it has no predictor"), "train again", id="unfit"),
+        pytest.param(ExtraMissing("matplotlib", "report"), "pip install 'vecroute[report]'", id="extra"),
         pytest.param(CorpusTooSmall("every image is held out"), "use a larger --scale", id="corpus"),
     ],
 )
