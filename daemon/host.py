@@ -1,4 +1,4 @@
-"""The host's load and free memory, read from /proc once a second and not for each request."""
+"""The host's load, free memory and speed, read once a second and not for each request."""
 
 import time
 from collections.abc import Callable
@@ -14,11 +14,21 @@ SMOOTHING = 0.3
 
 
 class HostSampler:
-    """Keeps the latest reading; `now` puts the clock to it."""
+    """Keeps the latest reading; `now` puts the clock to it.
 
-    def __init__(self, proc: Path = Path("/proc"), tell: Callable[[Host], None] = lambda _: None) -> None:
+    `speed` tells `Host.speed`; it is read with the rest, so that readers, who are told once a second, decide the same.
+    """
+
+    def __init__(
+        self,
+        proc: Path = Path("/proc"),
+        tell: Callable[[Host], None] = lambda _: None,
+        speed: Callable[[], tuple[float, ...]] = tuple,
+    ) -> None:
         self._proc = proc
         self._tell = tell
+        self._ask_speed = speed
+        self._speed = speed()
         self._load = 0.0
         self._available = 1.0
         self._busy, self._total = self._ticks()
@@ -26,16 +36,17 @@ class HostSampler:
 
     def now(self) -> Host:
         """Return the host as a decision of this moment sees it."""
-        return Host(system_load=self._load, resource_availability=self._available, now=time.time())
+        return Host(system_load=self._load, resource_availability=self._available, now=time.time(), speed=self._speed)
 
     def sample(self) -> None:
-        """Take one reading: the share of processor time that was busy since the last one, and of memory free."""
+        """Take one reading: the share of processor time busy since the last one, that of memory free, and the speed."""
         busy, total = self._ticks()
         if total > self._total:
             share = min(max((busy - self._busy) / (total - self._total), 0.0), 1.0)
             self._load += SMOOTHING * (share - self._load)
         self._busy, self._total = busy, total
         self._read_memory()
+        self._speed = self._ask_speed()
 
     async def run(self) -> None:
         """Sample, and tell of each reading, until cancelled."""

@@ -112,8 +112,12 @@ class Keeper:
 
     def get_plan(self, key: bytes, method: Method, plan: Plan) -> Prediction | None:
         """Return what the export says of one plan, as its only candidate, if that is known."""
+        return self._counted(self.recall_plan(key, method, plan))
+
+    def recall_plan(self, key: bytes, method: Method, plan: Plan) -> Prediction | None:
+        """Return the same for the daemon's own use, which counts as no request."""
         found = self._store.get_plan(key, method, plan)
-        return self._counted(found if found is not None else self._among_candidates(key, method, plan))
+        return found if found is not None else self._among_candidates(key, method, plan)
 
     def keep(self, key: bytes, prediction: Prediction, fingerprint: int) -> bool:
         """Keep what was computed, unless for another export, or by base routing for want of time; tell whether."""

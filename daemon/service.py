@@ -102,10 +102,10 @@ class Service:
         self._exports = Exports(settings, self._loader, self._use)
         self._reloader = Reloader(self._exports, notifier, self._describe)
         self._inference = Inference(self._pool, settings.request_timeout, settings.prediction_deadline)
-        self._host = HostSampler(tell=self._cache.beat)
+        self._outcomes = Outcomes(self._cache, settings.drift_rule())
+        self._host = HostSampler(tell=self._cache.beat, speed=self._outcomes.speed)
         self._recent = Recent()
         self._warmer = Warmer(self._recent, self._cache, self._exports, self._inference, self._pool)
-        self._outcomes = Outcomes()
         self._unfit: DaemonError | None = None
         # Whether every client got its answer, and whether a thread still runs.
         self.finished = True
@@ -249,6 +249,7 @@ class Service:
     def _use(self, export: Export) -> None:
         """Let the cache answer for another export, in the same moment in which it begins to serve."""
         self._cache.use(export)
+        self._outcomes.use(export)
         self._warmer.renew()
 
     def _start_keeping(self, keepers: TaskGroup) -> None:
@@ -294,7 +295,9 @@ class Service:
             self._cache,
             self._warmer,
         )
-        tell = partial(status, self._settings, self._counters, self._exports, routing, self._cache, self._outcomes)
+        tell = partial(
+            status, self._settings, self._counters, self._exports, routing, self._cache, self._outcomes, self._host
+        )
         return Dispatcher(routing, self._cache, self._outcomes, self._reloader, tell)
 
     def _watcher(self) -> Watcher:

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from daemon.errors import SettingsError
+from daemon.truth import Rule
 from models import DEFAULT_MODELS
 from router import Policy, PolicyName
 from router.errors import RouterError
@@ -69,6 +70,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
     time_weight: Share = Policy().time_weight
     caution: Annotated[float, Meta(ge=0)] = Policy().caution
     high_load: Share = Policy().high_load
+    drift_error_factor: Annotated[float, Meta(ge=1, le=1000)] = Rule().error_factor
+    drift_error_floor: Share = Rule().error_floor
+    drift_correlation: Annotated[float, Meta(ge=-1, le=1)] = Rule().correlation
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -87,6 +91,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
             time_weight=self.time_weight,
             caution=self.caution,
             high_load=self.high_load,
+        )
+
+    def drift_rule(self) -> Rule:
+        """Return when predictions count as drifted off."""
+        return Rule(
+            error_factor=self.drift_error_factor,
+            error_floor=self.drift_error_floor,
+            correlation=self.drift_correlation,
         )
 
 

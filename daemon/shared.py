@@ -322,9 +322,7 @@ class SharedCacheWriter:
 
     def _get(self, key: bytes, kind: int) -> Prediction | None:
         copy = self._slots.find(key, self._clock()) if self.fingerprint else None
-        found = self._unpacked(copy) if copy is not None and copy[KIND_OFFSET] == kind else None
-        self._tally.add("misses" if found is None else "hits")
-        return found
+        return self._unpacked(copy) if copy is not None and copy[KIND_OFFSET] == kind else None
 
     def _unpacked(self, copy: bytes) -> Prediction | None:
         """Return what a slot's copy holds; what is asked for often is taken apart once."""

@@ -4,10 +4,13 @@ import os
 import time
 
 from daemon.exports import Exports
+from daemon.host import HostSampler
 from daemon.keeper import Keeper
 from daemon.outcomes import Outcomes
 from daemon.routing import Routing
 from daemon.settings import Settings
+from router import METHODS
+from vecroute._speed import AS_PREDICTED
 from vecroute._version import __version__
 from vecroute._wire import Status
 from vecroute.errors import one_line
@@ -27,7 +30,13 @@ class Counters:
 
 
 def status(
-    settings: Settings, counters: Counters, exports: Exports, routing: Routing, cache: Keeper, outcomes: Outcomes
+    settings: Settings,
+    counters: Counters,
+    exports: Exports,
+    routing: Routing,
+    cache: Keeper,
+    outcomes: Outcomes,
+    host: HostSampler,
 ) -> Status:
     """Return the state of this moment."""
     export = exports.current
@@ -48,4 +57,6 @@ def status(
         draining=counters.draining,
         connections=counters.connections,
         inflight=counters.inflight,
+        truth=outcomes.truth(),
+        speed=dict(zip(METHODS, host.now().speed or AS_PREDICTED, strict=True)),
     )

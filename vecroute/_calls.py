@@ -162,8 +162,13 @@ def report_call(
     hash: Hash | None = None,  # noqa: A002 - the parameter's name in the interface
     plan: Plan | None = None,
     predicted_quality: float | None = None,
+    predicted_seconds: float | None = None,
+    export_digest: str | None = None,
 ) -> PreparedCall[None]:
-    """Tell the daemon what a conversion really gave.
+    """Tell the daemon what a conversion really gave; it learns from that how fast the host is and how true its export.
+
+    `hash` is the image's; `plan`, `predicted_quality` and `predicted_seconds` (`estimated_...`) are the decision's, and
+    `export_digest` is that of its export.
 
     Raises:
         InvalidValue: the method is unknown or a number lies outside its range.
@@ -178,6 +183,8 @@ def report_call(
         hash=None if hash is None else _bytes(hash).hex(),
         plan=None if plan is None else plan_to_wire(plan),
         predicted_quality=_real(predicted_quality),
+        predicted_seconds=_real(predicted_seconds),
+        export_digest=export_digest,
     )
     check_report(request)
     return PreparedCall(message=_message("Report", request), read=_read_nothing, repeatable=False)

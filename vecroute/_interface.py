@@ -168,6 +168,24 @@ type OutcomeStatus (
   meanSeconds: ?float
 )
 
+# Predicted against measured quality over the last reports, at most 512, that name what the export in service predicted.
+type TruthStatus (
+  # Number of those reports.
+  count: int,
+  # Pearson correlation, -1..1; null until both vary.
+  correlation: ?float,
+  # Mean of |measured - predicted|; null without reports.
+  meanAbsoluteError: ?float,
+  # Mean of measured - predicted: below 0 if too much is promised; null without reports.
+  bias: ?float,
+  # Mean of |measured - predicted| by method, for methods with reports.
+  methodErrors: [string]float,
+  # The largest mean error that is no drift; null on lane base, which is not judged.
+  errorLimit: ?float,
+  # The drift alarm: why predictions do not hold any more; null if they do, or while there are fewer than 50 reports.
+  drift: ?string
+)
+
 # The daemon in one value; counters count since the start.
 type DaemonStatus (
   # Whether it takes requests.
@@ -201,7 +219,12 @@ type DaemonStatus (
   # Open connections.
   connections: int,
   # Calls under way.
-  inflight: int
+  inflight: int,
+  # How true predictions are.
+  truth: ?TruthStatus,
+  # How many times the predicted seconds each method takes on this host, 1/8 to 8, as conversions were reported;
+  # decisions count with it.
+  speed: ?[string]float
 )
 
 # Decide how to convert one image. Give exactly one of content, fileDescriptor, hash and features.
@@ -279,7 +302,12 @@ method Report(
   # The plan that was run.
   plan: ?Plan,
   # The quality that had been predicted.
-  predictedQuality: ?float
+  predictedQuality: ?float,
+  # The duration that the decision had estimated, seconds above 0. Needed only where hash and plan are not given: what
+  # the daemon itself predicted of them counts.
+  predictedSeconds: ?float,
+  # Digest of the decision's export, so that a report which comes after a swap is not counted for the next one.
+  exportDigest: ?string
 ) -> ()
 
 # Tell how the daemon does.

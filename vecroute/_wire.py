@@ -29,6 +29,7 @@ from router.errors import RouterError
 from vecroute.errors import InvalidValue, from_router
 
 HASH_BYTES: Final = 16
+LONGEST_DIGEST: Final = 128  # characters: SHA-256 in hex has half of that
 # Distinct plans whose text is kept, about 1 kB each.
 PLANS_KEPT: Final = 1024
 
@@ -126,6 +127,8 @@ class ReportRequest(
     hash: str | None = None
     plan: WirePlan | None = None
     predicted_quality: float | None = None
+    predicted_seconds: float | None = None
+    export_digest: str | None = None
 
 
 class Empty(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -158,6 +161,21 @@ class OutcomeStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     mean_seconds: float | None = None
 
 
+class TruthStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """How true the predictions of the export that serves are, over the last `count` reports of conversions by it.
+
+    `bias` is the mean of measured - predicted; `drift` says what is wrong while the alarm is raised, else None.
+    """
+
+    count: int = 0
+    correlation: float | None = None
+    mean_absolute_error: float | None = None
+    bias: float | None = None
+    method_errors: dict[Method, float] = {}
+    error_limit: float | None = None
+    drift: str | None = None
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The daemon in one value; counters count since the start."""
 
@@ -177,6 +195,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     draining: bool = False
     connections: int = 0
     inflight: int = 0
+    truth: TruthStatus | None = None
+    speed: dict[Method, float] | None = None
 
 
 class StatusReply(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -383,10 +403,15 @@ def check_report(request: ReportRequest) -> None:
         raise InvalidValue("quality", f"quality is {request.quality!r}; give a number from 0 to 1")
     if request.predicted_quality is not None and not 0 <= request.predicted_quality <= 1:
         raise InvalidValue("predictedQuality", f"is {request.predicted_quality!r}; give a number from 0 to 1")
+    predicted_seconds = request.predicted_seconds
+    if predicted_seconds is not None and not 0 < predicted_seconds < math.inf:
+        raise InvalidValue("predictedSeconds", f"is {predicted_seconds!r}; give a number above 0")
     if not 0 <= request.seconds < math.inf:
         raise InvalidValue("seconds", f"seconds is {request.seconds!r}; give a number of at least 0")
     if request.svg_bytes < 0:
         raise InvalidValue("svgBytes", f"svg_bytes is {request.svg_bytes!r}; give a number of at least 0")
+    if request.export_digest is not None and len(request.export_digest) > LONGEST_DIGEST:
+        raise InvalidValue("exportDigest", f"has {len(request.export_digest)} characters; give the decision's own")
 
 
 def request_hash(text: str) -> bytes:

@@ -37,6 +37,14 @@ def test_a_host_that_tells_nothing_counts_as_idle(tmp_path: Path) -> None:
     assert (host.now().system_load, host.now().resource_availability) == (0.0, 1.0)
 
 
+def test_the_speed_is_read_with_the_rest_and_stays_until_the_next_reading(tmp_path: Path) -> None:
+    speeds = iter([(), (2.0,) * 4])
+    host = HostSampler(tmp_path, speed=lambda: next(speeds))
+    assert host.now().speed == ()
+    host.sample()
+    assert [host.now().speed for _ in range(2)] == [(2.0,) * 4] * 2
+
+
 @pytest.mark.anyio
 async def test_each_reading_is_told_and_the_first_one_at_once(tmp_path: Path) -> None:
     _write(tmp_path, busy=1, idle=1, available=250)

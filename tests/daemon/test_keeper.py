@@ -239,6 +239,36 @@ async def test_used_slots_and_local_hits_are_taken_over(make: Make, onnx: Export
     assert keeper.status().local_hits == 1 + 8
 
 
+def test_what_is_recalled_counts_as_no_request(make: Make, onnx: Export) -> None:
+    keeper = make()
+    keeper.use(onnx)
+    prediction = onnx.predict(SAMPLE)
+    keeper.keep(A, prediction, keeper.fingerprint)
+    first = prediction.candidates[0]
+    recalled = keeper.recall_plan(A, first.method, first.plan)
+    assert recalled is not None
+    assert recalled.candidates == (first,)
+    assert keeper.recall_plan(B, first.method, first.plan) is None
+    keeper.beat(Host())
+    assert (keeper.status().hits, keeper.status().misses) == (0, 0)
+    with SharedCache.open(cache_path(keeper._settings.socket)) as reader:
+        counters = reader.statistics().counters
+    assert (counters["hits"], counters["misses"]) == (0, 0)
+
+
+def test_each_request_counts_once_also_in_the_file(make: Make, onnx: Export) -> None:
+    keeper = make()
+    keeper.use(onnx)
+    prediction = onnx.predict(SAMPLE)
+    assert keeper.get(A) is None
+    keeper.keep(A, prediction, keeper.fingerprint)
+    assert keeper.get(A) == prediction
+    keeper.beat(Host())
+    with SharedCache.open(cache_path(keeper._settings.socket)) as reader:
+        counters = reader.statistics().counters
+    assert (counters["hits"], counters["misses"]) == (1, 1) == (keeper.status().hits, keeper.status().misses)
+
+
 async def test_hostile_hints_do_no_harm(make: Make, onnx: Export) -> None:
     keeper, client = make(cache_entries=64), Client()
     keeper.use(onnx)

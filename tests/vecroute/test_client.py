@@ -25,6 +25,13 @@ from vecroute._wire import PredictRequest, ReportRequest, RouteRequest, plan_to_
 Connect = Callable[..., Caller]
 HASH = "b" * 32
 REPORT = {"method": "ppo", "quality": 0.9, "seconds": 0.1, "svg_bytes": 10}
+PREDICTED = {
+    "hash": HASH,
+    "plan": PLAN,
+    "predicted_quality": 0.8,
+    "predicted_seconds": 0.05,
+    "export_digest": EXPORT.digest,
+}
 SHORT = 0.05  # seconds of timeout in tests that must run into it
 
 
@@ -96,7 +103,7 @@ def test_predict(start: StartDaemon, connect: Connect) -> None:
 
 def test_report(start: StartDaemon, connect: Connect) -> None:
     daemon = start()
-    assert connect()("report", **REPORT, hash=HASH, plan=PLAN, predicted_quality=0.8) is None
+    assert connect()("report", **REPORT, **PREDICTED) is None
     request = ReportRequest(
         method="ppo",
         quality=0.9,
@@ -105,6 +112,8 @@ def test_report(start: StartDaemon, connect: Connect) -> None:
         hash=HASH,
         plan=plan_to_wire(PLAN),
         predicted_quality=0.8,
+        predicted_seconds=0.05,
+        export_digest=EXPORT.digest,
     )
     assert daemon.calls == [("Report", request, [])]
 

@@ -21,6 +21,7 @@ from vecroute._wire import (
     OutcomeStatus,
     ServiceInfo,
     Status,
+    TruthStatus,
     WireDecision,
     WirePlan,
 )
@@ -31,6 +32,7 @@ NAMES: dict[type, str] = {
     ExportInfo: "Export",
     CacheStatus: "CacheStatus",
     OutcomeStatus: "OutcomeStatus",
+    TruthStatus: "TruthStatus",
     Status: "DaemonStatus",
 }
 ENUMS: dict[Any, str] = {Method: "Method", Lane: "Lane"}

@@ -228,6 +228,13 @@ def test_methods_by_name() -> None:
         pytest.param({"seconds": -1.0}, "seconds", id="seconds"),
         pytest.param({"seconds": math.inf}, "seconds", id="endless"),
         pytest.param({"svg_bytes": -1}, "svgBytes", id="bytes"),
+        pytest.param({"predicted_quality": math.nan}, "predictedQuality", id="predicted NaN"),
+        pytest.param({"seconds": math.nan}, "seconds", id="seconds NaN"),
+        pytest.param({"predicted_seconds": 0.0}, "predictedSeconds", id="no time predicted"),
+        pytest.param({"predicted_seconds": -0.1}, "predictedSeconds", id="less than none"),
+        pytest.param({"predicted_seconds": math.inf}, "predictedSeconds", id="endless predicted"),
+        pytest.param({"predicted_seconds": math.nan}, "predictedSeconds", id="predicted seconds NaN"),
+        pytest.param({"export_digest": "a" * 1000}, "exportDigest", id="digest"),
     ],
 )
 def test_a_report_that_cannot_be_true(change: dict[str, Any], parameter: str) -> None:

@@ -6,12 +6,14 @@ from datetime import timedelta
 import msgspec
 
 from vecroute._client import Client
-from vecroute._wire import OutcomeStatus, Status
+from vecroute._wire import OutcomeStatus, Status, TruthStatus
 from vecroute.cli._arguments import add_socket
-from vecroute.cli._terminal import milliseconds, show
+from vecroute.cli._terminal import milliseconds, show, speed_text
 
 HELP = "show what the daemon does"
-DESCRIPTION = "Show the running daemon's state: its export and lane, cache, requests and reported outcomes."
+DESCRIPTION = """\
+Show the running daemon's state: its export and lane, cache, requests and reported outcomes; how fast conversions are
+here beside their predictions, how true predicted qualities are, and whether they have drifted off."""
 EPILOG = """\
 examples:
   vecroute status
@@ -54,9 +56,13 @@ def _facts(status: Status) -> dict[str, str]:
         "cache": f"{cache.entries} of {cache.capacity} entries, {cache.hits} hits, {cache.misses} misses",
         "requests": f"{status.requests}, {status.errors} refused, {status.fallbacks} by base routing",
         "outcomes": _outcomes(status.outcomes),
+        "speed": speed_text(status.speed or {}),
+        "truth": _truth(status.truth or TruthStatus()),
         "connections": f"{status.connections}, {status.inflight} requests under way",
         "up": f"{timedelta(seconds=round(status.uptime_seconds))}, version {status.version}, process {status.pid}",
     }
+    if status.truth is not None and status.truth.drift is not None:
+        facts["drift"] = f"ALARM: {status.truth.drift}; see docs/daemon.md"
     return facts | ({"problem": status.export_problem} if status.export_problem else {})
 
 
@@ -68,4 +74,15 @@ def _outcomes(outcomes: OutcomeStatus) -> str:
     return (
         f"{outcomes.count} reported: quality {outcomes.mean_quality:.3f}"
         f" in {milliseconds(outcomes.mean_seconds)} on average{off}"
+    )
+
+
+def _truth(truth: TruthStatus) -> str:
+    if truth.mean_absolute_error is None or truth.bias is None:
+        return "no prediction reported on"
+    together = "" if truth.correlation is None else f", correlation {truth.correlation:.2f}"
+    allowed = "" if truth.error_limit is None else f" of {truth.error_limit:.4f} allowed"
+    return (
+        f"last {truth.count} predictions of quality off by {truth.mean_absolute_error:.4f}{allowed}"
+        f" (bias {truth.bias:+.4f}){together}"
     )
