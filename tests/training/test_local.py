@@ -36,7 +36,7 @@ def test_a_worker_that_dies_panics_or_hangs_is_listed_and_the_rest_goes_on(tasks
     """One is killed for real, one panics, one never ends; run again, only those three are tried."""
     doomed = renamed(tasks, DOOMED, PANICKING, HANGING, "shape-1", "shape-2", "shape-5")
     path, seen = tmp_path / "label.jsonl", list[Label | str]()
-    done, failures = run_all(doomed, path, LocalEngine(2, timeout=3, work=label_or_die), progress=seen.append)
+    done, failures = run_all(doomed, path, LocalEngine(2, timeout=3, job=label_or_die), progress=seen.append)
     assert done == len(doomed) - 3
     assert sorted(line.split(" at ")[0] for line in failures) == sorted(
         f"shapes/{name}" for name in (DOOMED, PANICKING, HANGING)
