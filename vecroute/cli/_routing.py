@@ -90,6 +90,8 @@ class Asker:
                 plan=decision.plan,
                 # Base routing promises a constant; counted as a prediction it would blur how good those are.
                 predicted_quality=None if decision.lane == "base" else decision.estimated_quality,
+                predicted_seconds=decision.estimated_seconds or None,
+                export_digest=None if decision.export is None else decision.export.digest,
                 quality=quality,
                 seconds=seconds,
                 svg_bytes=svg_bytes,
