@@ -3,13 +3,17 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 import msgspec
 
 from converter._pool import Conversion, Converter
+from converter._refine import Limits, Step
 from converter.errors import ConverterError
 from router import Method, Plan, PolicyName, RoutingDecision
+
+if TYPE_CHECKING:
+    from models import PolicyModel
 
 
 class Router(Protocol):
@@ -31,11 +35,21 @@ class Router(Protocol):
         ...
 
 
+@runtime_checkable
+class PolicySource(Protocol):
+    """A router that knows which policy refines the plans it decides for."""
+
+    def plan_policy(self, decision: RoutingDecision) -> "PolicyModel | None":
+        """Return the policy for a decision for `ppo`, None where there is none."""
+        ...
+
+
 class ConversionResult(msgspec.Struct, frozen=True, kw_only=True):
     """An SVG with its measured figures, and the decision it came from.
 
     `quality` 0..1, `seconds` from decoded pixels to SVG text, `svg_bytes` its length; `fallbacks` lists the methods
-    that failed before this one, with their errors.
+    that failed before this one, with their errors. Where the method is `ppo`, `plan` is the one that was found,
+    `seconds` counts the whole search, `steps` are the plans that were tried and `refinement` says why it ended.
     """
 
     svg: str
@@ -49,6 +63,8 @@ class ConversionResult(msgspec.Struct, frozen=True, kw_only=True):
     plan: Plan
     prediction_metadata: RoutingDecision
     fallbacks: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
+    refinement: str = ""
 
 
 class FourTierConverter:
@@ -57,6 +73,8 @@ class FourTierConverter:
     def __init__(self, router: Router | None = None, *, converter: Converter | None = None) -> None:
         self._router = router if router is not None else _in_process_router()
         self._converter = converter if converter is not None else Converter(workers=1)
+        # Not every router knows policies: a client of the daemon sees decisions only.
+        self._policies: PolicySource = self._router if isinstance(self._router, PolicySource) else _PackagedPolicies()
 
     def convert(
         self,
@@ -88,12 +106,13 @@ class FourTierConverter:
                 method=only,
             )
 
+        limits = Limits(seconds_left=time_budget, svg_budget=svg_budget, quality_target=quality_target)
         failed: list[str] = []
         decision = decide(method)
         others = iter(() if method is not None else decision.fallback_methods)
         while True:
             try:
-                done = self._converter.convert(data, decision.plan)
+                done = self._run(data, decision, limits)
             except ConverterError as exc:
                 failed.append(f"{decision.primary_method}: {exc}")
                 following = next(others, None)
@@ -102,6 +121,11 @@ class FourTierConverter:
                 decision = decide(following)
             else:
                 return _result(done, decision, tuple(failed))
+
+    def _run(self, data: bytes, decision: RoutingDecision, limits: Limits) -> Conversion:
+        if decision.primary_method != "ppo":
+            return self._converter.convert(data, decision.plan)
+        return self._converter.refine(data, decision.plan, self._policies.plan_policy(decision), limits)
 
     def close(self) -> None:
         """End the workers."""
@@ -124,10 +148,27 @@ def _result(done: Conversion, decision: RoutingDecision, failed: tuple[str, ...]
         width=done.width,
         height=done.height,
         method=decision.primary_method,
-        plan=decision.plan,
+        plan=decision.plan if done.refinement is None else done.refinement.plan,
         prediction_metadata=decision,
         fallbacks=failed,
+        steps=() if done.refinement is None else done.refinement.steps,
+        refinement="" if done.refinement is None else done.refinement.reason,
     )
+
+
+class _PackagedPolicies:
+    """Policies for decisions of a router that brings none: those of the packaged exports."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, PolicyModel | None] = {}
+
+    def plan_policy(self, decision: RoutingDecision) -> "PolicyModel | None":
+        from models import DEFAULT_MODELS, find_policy
+
+        digest = "" if decision.export is None else decision.export.digest
+        if digest not in self._found:
+            self._found[digest] = find_policy(DEFAULT_MODELS, digest)
+        return self._found[digest]
 
 
 def _in_process_router() -> Router:

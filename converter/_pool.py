@@ -8,17 +8,22 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
-from typing import Any, Generic, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar
 
 import cv2
 import msgspec
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
+from converter._refine import NO_LIMITS, Limits, Step, refine
 from converter._score import quality
 from converter._trace import run_plan
 from converter.errors import ConversionFailed, ConversionTimedOut
 from router import Plan
 from router.pixels import decode
+from router.pixels import measure as measure_features
+
+if TYPE_CHECKING:
+    from models import PlanPolicy, PolicyModel
 
 TIMEOUT = 60.0  # seconds for one conversion with its measurement; a trace that long helps nobody
 # The fork server loads the native libraries once; workers forked from it start in milliseconds.
@@ -28,11 +33,20 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+class Refinement(msgspec.Struct, frozen=True, kw_only=True):
+    """How a plan was refined: the plan of the SVG returned, every step taken, and why there was no further one."""
+
+    plan: Plan
+    steps: tuple[Step, ...]
+    reason: str
+
+
 class Conversion(msgspec.Struct, frozen=True, kw_only=True):
     """What running a plan really gave.
 
     `quality` 0..1 as the design defines it, None when it was not to be measured; `seconds` from decoded pixels to SVG
-    text (decoding and measuring excluded); `width` and `height` of the image, pixels.
+    text (decoding and measuring excluded); `width` and `height` of the image, pixels. `refinement` is there where the
+    policy took part.
     """
 
     svg: str
@@ -42,6 +56,7 @@ class Conversion(msgspec.Struct, frozen=True, kw_only=True):
     path_count: int
     width: int
     height: int
+    refinement: Refinement | None = None
 
 
 def convert_bytes(data: bytes, plan: Plan, *, measure: bool = True) -> Conversion:
@@ -62,6 +77,44 @@ def convert_bytes(data: bytes, plan: Plan, *, measure: bool = True) -> Conversio
         width=pixels.shape[1],
         height=pixels.shape[0],
     )
+
+
+def refine_bytes(data: bytes, plan: Plan, model: "PolicyModel | None", limits: Limits = NO_LIMITS) -> Conversion:
+    """Decode, refine a plan and return the best: in this process. `seconds` counts traces, measurements and policy.
+
+    Raises:
+        InvalidImage: the bytes are no image.
+        ConversionFailed: VTracer refused the plan or panicked.
+    """
+    pixels = decode(data)
+    policy = None if model is None else _policy(model)
+    found = refine(pixels, plan, policy, lambda: measure_features(pixels, len(data)), limits)
+    return Conversion(
+        svg=found.svg,
+        quality=found.quality,
+        seconds=found.seconds,
+        svg_bytes=found.svg_bytes,
+        path_count=found.path_count,
+        width=pixels.shape[1],
+        height=pixels.shape[0],
+        refinement=Refinement(plan=found.plan, steps=found.steps, reason=found.reason),
+    )
+
+
+# The policies that this process has loaded, by the digest of their export; None where one does not load.
+_POLICIES: dict[str, "PlanPolicy | None"] = {}
+MOST_POLICIES = 4
+
+
+def _policy(model: "PolicyModel") -> "PlanPolicy | None":
+    """Return a policy ready to run, loaded once per process."""
+    if model.digest not in _POLICIES:
+        from models import load_policy
+
+        if len(_POLICIES) >= MOST_POLICIES:
+            _POLICIES.clear()
+        _POLICIES[model.digest] = load_policy(model)
+    return _POLICIES[model.digest]
 
 
 class Converter:
@@ -94,6 +147,10 @@ class Converter:
     def convert(self, data: bytes, plan: Plan, *, measure: bool = True) -> Conversion:
         """Run a plan and wait for the result. Raises what `Pending.result` does."""
         return self.submit(data, plan, measure=measure).result()
+
+    def refine(self, data: bytes, plan: Plan, model: "PolicyModel | None", limits: Limits = NO_LIMITS) -> Conversion:
+        """Refine a plan by a policy and wait for the best, see `refine`. Raises what `Pending.result` does."""
+        return self.start(refine_bytes, data, plan, model, limits).result()
 
     def close(self) -> None:
         """End the workers, also those at work; whoever waits for one gets CancelledError."""

@@ -38,12 +38,24 @@ def quality(svg: str, pixels: Pixels) -> float:
 
 def similarity(drawn: Pixels, pixels: Pixels) -> float:
     """Return the quality of a drawing of the same size: luminance on the backdrop, and alpha where there is any."""
-    ground = backdrop(pixels)
-    value = ssim(luminance_on(drawn, ground), luminance_on(pixels, ground))
-    if is_opaque(pixels):
-        # An opaque image whose drawing has holes is judged by what shows through them.
-        return value
-    return (value + ssim(drawn[..., 3], pixels[..., 3])) / 2
+    return Reference(pixels).similarity(drawn)
+
+
+class Reference:
+    """An image that several drawings are compared with; what hangs on it alone is computed once."""
+
+    def __init__(self, pixels: Pixels) -> None:
+        self._ground = backdrop(pixels)
+        self._luminance = luminance_on(pixels, self._ground)
+        self._alpha = None if is_opaque(pixels) else np.ascontiguousarray(pixels[..., 3])
+
+    def similarity(self, drawn: Pixels) -> float:
+        """Return the quality of a drawing, as `similarity` does."""
+        value = ssim(luminance_on(drawn, self._ground), self._luminance)
+        if self._alpha is None:
+            # An opaque image whose drawing has holes is judged by what shows through them.
+            return value
+        return (value + ssim(drawn[..., 3], self._alpha)) / 2
 
 
 def ssim(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import vtracer
 
+from converter._compact import compact
 from converter._preprocess import HALF, cut_alpha, prepare
 from converter.errors import ConversionFailed
 from router import Plan
@@ -16,6 +17,7 @@ from router.pixels import Pixels, is_opaque
 # Soft alpha in layers: a pixel shows once its alpha reaches a layer's threshold; stacked opacities add up to the
 # middle of each band. Four bands keep the step between neighbours below what the eye sees as an outline.
 _BAND_EDGES = (26, 77, 128, 179, 230)
+BANDS = len(_BAND_EDGES)
 _PATH = re.compile(r"<path [^>]*/>")
 
 
@@ -76,7 +78,7 @@ def _trace(pixels: Pixels, plan: Plan) -> str:
     """
     pad = 0 if is_opaque(pixels) else 1
     framed = np.pad(pixels, ((pad, 0), (0, 0), (0, 0))) if pad else pixels
-    found = _PATH.findall(_vtracer(framed, plan))
+    found = [compact(path) for path in _PATH.findall(_vtracer(framed, plan))]
     body = "\n".join(found)
     if not found:
         return ""

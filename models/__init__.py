@@ -9,7 +9,8 @@ from models._export import Export
 from models._hybrid import HybridRouter
 from models._lanes import Cancel
 from models._load import builtin, load_export
-from models._repository import DEFAULT_MODELS, FoundExport, Loaded, find_exports, load_newest
+from models._policy import PlanPolicy, PolicyModel, load_policy
+from models._repository import DEFAULT_MODELS, FoundExport, Loaded, find_exports, find_policy, load_newest
 
 __all__ = [
     "DEFAULT_MODELS",
@@ -18,8 +19,12 @@ __all__ = [
     "FoundExport",
     "HybridRouter",
     "Loaded",
+    "PlanPolicy",
+    "PolicyModel",
     "builtin",
     "find_exports",
+    "find_policy",
     "load_export",
     "load_newest",
+    "load_policy",
 ]

@@ -115,7 +115,7 @@ def _thumbnail(one: ThumbnailInput) -> _Part:
 
 
 def _plans(one: PlansInput) -> _Part:
-    columns = [_column(parameter) for parameter in one.parameters]
+    columns = [plan_column(parameter) for parameter in one.parameters]
 
     def compose(_: Sample, candidates: Candidates) -> Array:
         rows = [[column(method, plan) for column in columns] for method, plan in candidates]
@@ -135,7 +135,7 @@ def _flat(one: FlatInput) -> _Part:
     return compose
 
 
-def _column(parameter: Parameter) -> Callable[[Method, Plan], float]:
+def plan_column(parameter: Parameter) -> Callable[[Method, Plan], float]:
     """Return what reads one plan parameter as a number."""
     name, scale, codes = parameter.name, parameter.scale, parameter.codes
 

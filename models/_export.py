@@ -9,6 +9,7 @@ from models._compose import Composer
 from models._lanes import Cancel, PredictorLane
 from models._manifest import Manifest
 from models._methods import Roles, candidates
+from models._policy import PolicyModel
 from models.errors import PredictionFailed
 from router import Candidate, ExportInfo, Features, Lane, Method, Plan, Prediction, base_candidate, single
 from router.pixels import Sample
@@ -109,6 +110,11 @@ class Export:
     def lane(self) -> Lane:
         """The lane that serves."""
         return self._predictor.lane.name if self._predictor else "base"
+
+    @property
+    def policy(self) -> PolicyModel | None:
+        """The plan policy that refines plans, the export's own or a borrowed one."""
+        return self._roles.policy
 
     def candidates(self, features: Features) -> list[tuple[Method, Plan]]:
         """Return every method's plans for an image, at most eight."""

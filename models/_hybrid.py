@@ -9,6 +9,7 @@ from typing import Any, TypedDict, Unpack
 import msgspec
 
 from models._export import Export
+from models._policy import PolicyModel
 from models._repository import DEFAULT_MODELS, load_newest
 from models._staging import open_regular
 from models.errors import PredictionError
@@ -95,6 +96,10 @@ class HybridRouter:
             return self.export.predict(given)
         except PredictionError as exc:
             return self.export.predict_base(given.features, str(exc))
+
+    def plan_policy(self, _: RoutingDecision) -> PolicyModel | None:
+        """Return the policy that refines the plan of a decision for `ppo`."""
+        return self.export.policy
 
     def _decide(self, prediction: Prediction, constraints: Constraints) -> RoutingDecision:
         decision = decide(prediction, constraints, self._host(), self._policy)

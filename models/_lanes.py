@@ -80,10 +80,10 @@ class PredictorLane(Protocol):
         """
 
 
-def session(path: Path) -> Any:
+def session(source: Path | bytes) -> Any:
     """Load an ONNX model with one thread that never spins: an idle spinning session halves its neighbour's speed.
 
-    By path and never from bytes: loading bytes holds the interpreter lock for as long as the copy takes.
+    By path unless it is small: loading bytes holds the interpreter lock for as long as the copy takes.
 
     Raises:
         Exception: any of `RUNTIME_ERRORS`, also when the model takes or answers nothing.
@@ -94,7 +94,9 @@ def session(path: Path) -> Any:
     options.log_severity_level = 4  # what goes wrong is raised; the log on stderr would say it twice
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     with _LOADING:
-        loaded = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        loaded = ort.InferenceSession(
+            source if isinstance(source, bytes) else str(source), options, providers=["CPUExecutionProvider"]
+        )
     if not loaded.get_inputs() or not loaded.get_outputs():
         raise ValueError("it takes no input or answers nothing")
     return loaded

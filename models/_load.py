@@ -3,8 +3,9 @@
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,9 +13,10 @@ from models._digest import digest_of
 from models._export import Export, Predictor
 from models._forest import Forest
 from models._lanes import LANES, RUNTIME_ERRORS, Array, PredictorLane, first_line
-from models._manifest import FOREST, GOLDEN, REGRESSOR, Manifest, with_inputs
+from models._manifest import FOREST, GOLDEN, POLICY, POLICY_GOLDEN, REGRESSOR, Manifest, with_inputs
 from models._methods import Roles, candidates
 from models._older import older_inputs
+from models._policy import PlanPolicy, PolicyModel
 from models._regressor import Regressor
 from models._staging import Staged, describe, staged
 from models.errors import (
@@ -33,7 +35,7 @@ from router.pixels import Sample
 DEFAULT_EXPORT = Path(__file__).parent / "exported" / "default"
 # TorchScript specialises during runs 1 and 2 (17 times slower); from the third on it is itself.
 WARM_RUNS = 3
-_ROLES = frozenset({FOREST, REGRESSOR})
+_ROLES = frozenset({FOREST, REGRESSOR, POLICY})
 # What numpy raises on damaged archives: its header is parsed as Python, and may promise more than memory holds.
 _NUMPY_FAULTS = (
     OSError,
@@ -94,6 +96,23 @@ def builtin(*, staging: Path | None = None, defaults: Path | None = DEFAULT_EXPO
     return Export(info, roles, problems=problems, borrowed=borrowed)
 
 
+def load_policy_model(
+    directory: Path | None, *, staging: Path | None = None, defaults: Path | None = DEFAULT_EXPORT
+) -> PolicyModel | None:
+    """Return the plan policy alone: an export's, else the default export's; None where neither has one that runs."""
+    for place in (directory, defaults):
+        try:
+            if place is not None:
+                with staged(describe(place), staging, frozenset({POLICY, POLICY_GOLDEN})) as copy:
+                    roles, _ = _own_roles(copy, frozenset({POLICY}))
+                if roles.policy is not None:
+                    return roles.policy
+        except ExportError:
+            # Whoever serves this export has told what is wrong with it.
+            continue
+    return None
+
+
 def _info(copy: Staged) -> ExportInfo:
     manifest = copy.manifest
     return ExportInfo(
@@ -108,35 +127,56 @@ def _info(copy: Staged) -> ExportInfo:
 
 def _own_roles(copy: Staged, wanted: frozenset[str] = _ROLES) -> tuple[Roles, list[str]]:
     """Load those of the wanted roles that the export brings; one that fails is told and left out."""
-    manifest, problems = copy.manifest, []
-    forest = regressor = None
-    try:
-        if FOREST in wanted and manifest.forest and (names := manifest.of_role(FOREST)):
-            forest = Forest(copy.root / names[0], manifest.forest)
-    except RUNTIME_ERRORS as exc:
-        problems.append(RoleFailed(copy.described.directory, FOREST, first_line(exc)).reason)
-    try:
-        if REGRESSOR in wanted and manifest.regressor and (names := manifest.of_role(REGRESSOR)):
-            regressor = Regressor(copy.root / names[0], manifest.regressor)
-    except RUNTIME_ERRORS as exc:
-        problems.append(RoleFailed(copy.described.directory, REGRESSOR, first_line(exc)).reason)
-    return Roles(forest=forest, regressor=regressor), problems
+    loaded, problems = dict[str, Any](), []
+    for role in sorted(wanted):
+        try:
+            if (names := copy.manifest.of_role(role)) and (model := _LOADERS[role](copy, copy.root / names[0])):
+                loaded[role] = model
+        except RUNTIME_ERRORS as exc:
+            problems.append(RoleFailed(copy.described.directory, role, first_line(exc)).reason)
+    return Roles(forest=loaded.get(FOREST), regressor=loaded.get(REGRESSOR), policy=loaded.get(POLICY)), problems
+
+
+def _policy(copy: Staged, path: Path) -> PolicyModel | None:
+    """Return the policy once it was tried and held against its golden samples. Raises any of `RUNTIME_ERRORS`."""
+    if copy.manifest.policy is None:
+        return None
+    model = PolicyModel(spec=copy.manifest.policy, data=path.read_bytes(), digest=copy.digest)
+    tried = PlanPolicy(model)
+    if names := copy.manifest.of_role(POLICY_GOLDEN):
+        golden = _archive(copy, names[0], ("in_state", "out"))
+        difference = _farthest(tried.answer(golden["in_state"]), golden["out"])
+        if not difference <= copy.manifest.golden.tolerance:
+            raise ValueError(f"golden samples differ by {difference:.3g}")
+    return model
+
+
+_LOADERS: dict[str, Callable[[Staged, Path], Forest | Regressor | PolicyModel | None]] = {
+    FOREST: lambda copy, path: Forest(path, copy.manifest.forest) if copy.manifest.forest else None,
+    REGRESSOR: lambda copy, path: Regressor(path, copy.manifest.regressor) if copy.manifest.regressor else None,
+    POLICY: _policy,
+}
 
 
 def _borrow(
     own: Roles, directory: Path | None, defaults: Path | None, staging: Path | None
 ) -> tuple[Roles, dict[str, str], list[str]]:
     """Return the roles with missing ones taken from the default export, whose they are, and what went wrong."""
-    missing = frozenset(role for role, model in ((FOREST, own.forest), (REGRESSOR, own.regressor)) if model is None)
+    brought = {FOREST: own.forest, REGRESSOR: own.regressor, POLICY: own.policy}
+    missing = frozenset(role for role, model in brought.items() if model is None)
     if not missing or defaults is None or defaults == directory or not defaults.is_dir():
         return own, {}, []
     try:
-        with staged(describe(defaults), staging, missing) as copy:
+        with staged(describe(defaults), staging, missing | {POLICY_GOLDEN}) as copy:
             theirs, problems = _own_roles(copy, missing)
     except ExportError as exc:
         return own, {}, [f"the default export cannot help out: {exc.reason}"]
-    roles = Roles(forest=own.forest or theirs.forest, regressor=own.regressor or theirs.regressor)
-    lent = {FOREST: theirs.forest, REGRESSOR: theirs.regressor}
+    roles = Roles(
+        forest=own.forest or theirs.forest,
+        regressor=own.regressor or theirs.regressor,
+        policy=own.policy or theirs.policy,
+    )
+    lent = {FOREST: theirs.forest, REGRESSOR: theirs.regressor, POLICY: theirs.policy}
     return roles, {role: copy.digest for role in sorted(missing) if lent[role]}, problems
 
 
@@ -194,24 +234,31 @@ def _golden(copy: Staged) -> dict[str, Array] | None:
     names = copy.manifest.of_role(GOLDEN)
     if not names:
         return None
-    path = copy.root / names[0]
+    return _archive(copy, names[0], ("out", *(f"in_{one.name}" for one in copy.manifest.inputs)))
+
+
+def _archive(copy: Staged, name: str, keys: Sequence[str]) -> dict[str, Array]:
+    """Return the arrays of an npz archive. Raises FileDamaged where it is none, or lacks one of the keys."""
+    path = copy.root / name
     if not zipfile.is_zipfile(path):  # numpy would take a bare array too, and give something without names
-        raise FileDamaged(copy.described.directory, names[0], "it is no npz archive")
+        raise FileDamaged(copy.described.directory, name, "it is no npz archive")
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            golden = {key: np.asarray(arrays[key], dtype=np.float32) for key in arrays.files}
+            found = {key: np.asarray(arrays[key], dtype=np.float32) for key in arrays.files}
     except _NUMPY_FAULTS as exc:
-        raise FileDamaged(copy.described.directory, names[0], first_line(exc)) from exc
-    for key in ("out", *(f"in_{one.name}" for one in copy.manifest.inputs)):
-        if key not in golden:
-            raise FileDamaged(copy.described.directory, names[0], f"it holds no array {key}")
-    return golden
+        raise FileDamaged(copy.described.directory, name, first_line(exc)) from exc
+    for key in keys:
+        if key not in found:
+            raise FileDamaged(copy.described.directory, name, f"it holds no array {key}")
+    return found
 
 
 def _difference(lane: PredictorLane, manifest: Manifest, golden: Mapping[str, Array]) -> float:
+    return _farthest(lane.run({one.name: golden[f"in_{one.name}"] for one in manifest.inputs}), golden["out"])
+
+
+def _farthest(output: Array, expected: Array) -> float:
     """Return the largest difference from the golden output, relative where that exceeds 1."""
-    expected = golden["out"]
-    output = lane.run({one.name: golden[f"in_{one.name}"] for one in manifest.inputs})
     if output.shape != expected.shape:
         raise ValueError(f"golden output has shape {expected.shape}, the model answers {output.shape}")
     return float(np.max(np.abs(output - expected) / np.maximum(np.abs(expected), 1.0)))

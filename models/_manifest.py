@@ -16,7 +16,8 @@ MANIFEST_NAME = "model_info.json"
 # How many cells the request grid has on each axis; the forest is asked for all of them (router.base_cell).
 GRID_SIDE = 4
 # Roles with a file of their own that we load; other roles are staged and hashed but otherwise left alone.
-PREDICTOR, FOREST, REGRESSOR, GOLDEN = "predictor", "base_forest", "plan_regressor", "golden"
+PREDICTOR, FOREST, REGRESSOR, POLICY = "predictor", "base_forest", "plan_regressor", "policy"
+GOLDEN, POLICY_GOLDEN = "golden", "policy_golden"
 LANE_OF_SUFFIX: dict[str, Literal["onnx", "torchscript"]] = {".onnx": "onnx", ".pt": "torchscript"}
 
 _PLAN_FIELDS = frozenset(Plan.__struct_fields__)
@@ -172,6 +173,61 @@ class RegressorSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             raise ValueError(f"the regressor's ladder {self.ladder} leaves the bounds of upscale")
 
 
+# The choices of a move that are no values: leave the parameter, go one affordable upscale step down or up.
+KEEP, COARSER, FINER = "keep", "coarser", "finer"
+# The move that ends the refinement, and its choices.
+STOP = "stop"
+STOP_CHOICES = ("go", "stop")
+MOST_ATTEMPTS = 16
+
+
+class Move(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One change that the policy can make to a plan, or `stop`: the choices, the first of which changes nothing."""
+
+    name: str
+    choices: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.name == STOP:
+            if self.choices != STOP_CHOICES:
+                raise ValueError(f"the move stop has the choices {self.choices}, not {STOP_CHOICES}")
+            return
+        if self.name not in _PLAN_FIELDS:
+            raise ValueError(f"the policy cannot change the plan parameter {self.name!r}")
+        steps = (COARSER, FINER) if self.name == "upscale" else ()
+        if len(self.choices) < 2 or self.choices[0] != KEEP:
+            raise ValueError(f"the move {self.name!r} needs keep and at least one other choice")
+        if not all(choice in steps or _is_value(self.name, choice) for choice in self.choices[1:]):
+            raise ValueError(f"the move {self.name!r} has choices that are none of its values")
+
+
+class PolicySpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the plan policy is asked: features and every attempt so far; it answers one number per choice of each move.
+
+    Features: log1p where named, then (x - mean) / std. `attempts` is how many the state has room for; `parameters` say
+    how the plan of each becomes a row.
+    """
+
+    names: tuple[str, ...]
+    log1p: tuple[str, ...] = ()
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    parameters: tuple[Parameter, ...]
+    attempts: int
+    moves: tuple[Move, ...]
+
+    def __post_init__(self) -> None:
+        _check_features(self.names, self.log1p, "policy")
+        _check_normalisation(len(self.names), self.mean, self.std)
+        if not 2 <= self.attempts <= MOST_ATTEMPTS:
+            raise ValueError(f"the policy knows {self.attempts} attempts, 2 to {MOST_ATTEMPTS} are allowed")
+        if any(parameter.name == "method" for parameter in self.parameters):
+            raise ValueError("the policy is not told the method")
+        names = [move.name for move in self.moves]
+        if STOP not in names or len(names) < 2 or len(set(names)) < len(names):
+            raise ValueError("the policy needs the move stop and at least one other, each once")
+
+
 class GoldenSpec(msgspec.Struct, frozen=True, kw_only=True):
     """How far a lane may be from the golden samples, absolute and relative."""
 
@@ -202,6 +258,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     output_transforms: dict[str, Literal["exp"]] = {}
     forest: ForestSpec | None = None
     regressor: RegressorSpec | None = None
+    policy: PolicySpec | None = None
     golden: GoldenSpec = GoldenSpec()
     metrics: dict[str, Any] = {}
     metrics_per_family: dict[str, Any] = {}
@@ -212,7 +269,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         self._check_files()
         if self.of_role(PREDICTOR):
             self._check_predictor()
-        for role, spec in ((FOREST, self.forest), (REGRESSOR, self.regressor)):
+        for role, spec in ((FOREST, self.forest), (REGRESSOR, self.regressor), (POLICY, self.policy)):
             if self.of_role(role) and spec is None:
                 raise ValueError(f"a {role} is listed but nothing says how to ask it")
 
@@ -240,7 +297,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
                 raise ValueError(f"{name!r} is no plain file name")
             if entry.sha256 is not None and (len(entry.sha256) != 64 or set(entry.sha256) - set("0123456789abcdef")):
                 raise ValueError(f"{name} has a sha256 that is not 64 lower-case hex digits")
-        for role in (FOREST, REGRESSOR, GOLDEN):
+        for role in (FOREST, REGRESSOR, POLICY, GOLDEN, POLICY_GOLDEN):
             if len(self.of_role(role)) > 1:
                 raise ValueError(f"more than one file plays the role {role}")
         suffixes = [name[name.rfind(".") :] for name in self.of_role(PREDICTOR)]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from models._forest import Forest
+from models._policy import PolicyModel
 from models._regressor import Regressor
 from router import MAX_CANDIDATES, Features, Method, Plan
 from router.formulas import feature_mapping_plans, ladder, performance_plans
@@ -15,27 +16,32 @@ class Roles(msgspec.Struct, frozen=True, kw_only=True):
 
     forest: Forest | None = None
     regressor: Regressor | None = None
+    policy: PolicyModel | None = None
 
 
-# In this order candidates are offered; a method whose model is absent offers none.
-METHOD_PLANS: dict[Method, Callable[[Features, Roles], tuple[Plan, ...]]] = {
-    "performance": lambda features, _: performance_plans(features),
-    "feature_mapping": lambda features, _: feature_mapping_plans(features),
-    "regression": lambda features, roles: (
-        _on_ladder(roles.regressor.plans(features), features) if roles.regressor else ()
-    ),
+# In this order candidates are offered; a method whose model is absent offers none. The third argument are the
+# regressor's plans, which more than one method builds on.
+METHOD_PLANS: dict[Method, Callable[[Features, Roles, tuple[Plan, ...]], tuple[Plan, ...]]] = {
+    "performance": lambda features, _roles, _: performance_plans(features),
+    "feature_mapping": lambda features, _roles, _: feature_mapping_plans(features),
+    "regression": lambda _features, _roles, regression: regression,
+    # Where the refinement starts.
+    "ppo": lambda _, roles, regression: regression[-1:] if roles.policy else (),
 }
 # Steps of the regression ladder; with the other methods' plans that makes at most `MAX_CANDIDATES`.
 REGRESSION_STEPS = 4
 
 
-def _on_ladder(plans: tuple[Plan, ...], features: Features) -> tuple[Plan, ...]:
-    """Return the plans whose step an image of this size can afford."""
+def _regression(features: Features, roles: Roles) -> tuple[Plan, ...]:
+    """Return the regressor's plans whose step an image of this size can afford, finest last."""
+    if roles.regressor is None:
+        return ()
     steps = ladder(features, REGRESSION_STEPS)
-    return tuple(plan for plan in plans if plan.upscale in steps)
+    return tuple(plan for plan in roles.regressor.plans(features) if plan.upscale in steps)
 
 
 def candidates(features: Features, roles: Roles) -> list[tuple[Method, Plan]]:
     """Return every method's plans for an image, at most `MAX_CANDIDATES`."""
-    offered = [(method, plan) for method, plans in METHOD_PLANS.items() for plan in plans(features, roles)]
+    regression = _regression(features, roles)
+    offered = [(method, plan) for method, plans in METHOD_PLANS.items() for plan in plans(features, roles, regression)]
     return offered[:MAX_CANDIDATES]

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import msgspec
 
+from models._digest import digest_of
 from models._export import Export
-from models._load import DEFAULT_EXPORT, builtin, load_export
+from models._load import DEFAULT_EXPORT, builtin, load_export, load_policy_model
 from models._manifest import MANIFEST_NAME
+from models._policy import PolicyModel
 from models._staging import describe
 from models.errors import ExportError
 
@@ -74,6 +76,23 @@ def load_newest(
     if degraded:
         return msgspec.structs.replace(degraded[0], problems=tuple(problems))
     return Loaded(export=builtin(staging=staging, defaults=defaults), directory=None, problems=tuple(problems))
+
+
+def find_policy(models: Path, digest: str, *, defaults: Path | None = DEFAULT_EXPORT) -> PolicyModel | None:
+    """Return the plan policy of the export with this digest under `models`, else the default export's, else None."""
+    listed = (one.directory for one in find_exports(models) if not one.problem)
+    found = next((directory for directory in listed if _listed_digest(directory) == digest), None)
+    return load_policy_model(found, defaults=defaults)
+
+
+def _listed_digest(directory: Path) -> str:
+    """Return an export's digest by the hashes in its manifest; empty where it lacks one, or was just taken away."""
+    try:
+        described = describe(directory)
+    except ExportError:
+        return ""
+    hashes = {name: entry.sha256 or "" for name, entry in described.manifest.files.items()}
+    return digest_of(described.data, hashes) if all(hashes.values()) else ""
 
 
 def _directories(models: Path) -> list[Path]:

@@ -17,6 +17,8 @@ from models._manifest import (
     FORMAT,
     GOLDEN,
     MANIFEST_NAME,
+    POLICY,
+    POLICY_GOLDEN,
     PREDICTOR,
     FileEntry,
     Manifest,
@@ -202,6 +204,8 @@ def _unverifiable(manifest: Manifest) -> str:
         return f"no hash for {bare[0]}"
     if manifest.of_role(PREDICTOR) and not manifest.of_role(GOLDEN):
         return "no golden samples"
+    if manifest.of_role(POLICY) and not manifest.of_role(POLICY_GOLDEN):
+        return "no golden samples of the policy"
     return ""
 
 

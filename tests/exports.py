@@ -40,6 +40,23 @@ PLAN_WEIGHTS = np.array(
     [[0.12, -0.01, 3.0, 3.0, 1.0, 1.0], [0.01, 0, -0.1, -0.1, -0.5, -0.5], [0.01, 0, 0.1, 0.1, 0, 0]], dtype=np.float32
 )
 THUMBNAIL_WEIGHTS = np.array([[0.02, 0, 0.1, 0.1, 0.1, 0.1]] * 4, dtype=np.float32)
+# A policy of two attempts whose first answer is the plan with 4 colours one step finer, and whose second is to stop.
+POLICY: dict[str, Any] = {
+    "names": FEATURES,
+    "log1p": LOG1P,
+    "mean": MEAN,
+    "std": STD,
+    "parameters": [{"name": "upscale", "scale": 2.0, "log2": True}, {"name": "palette", "scale": 64.0}],
+    "attempts": 3,
+    "moves": [
+        {"name": "stop", "choices": ["go", "stop"]},
+        {"name": "upscale", "choices": ["keep", "coarser", "finer"]},
+        {"name": "palette", "choices": ["keep", "0", "4"]},
+        {"name": "mode", "choices": ["keep", "spline"]},
+    ],
+}
+POLICY_WIDTH = len(FEATURES) + 3 * (5 + 2)
+POLICY_BIAS = np.array([[0.0, -1.0, 0.0, -2.0, 1.0, 0.0, -2.0, 1.0, 0.5, 0.0]], dtype=np.float32)
 INPUT_NAMES = ("features", "thumbnail", "plans")
 
 
@@ -56,6 +73,7 @@ def write_export(
     lanes: Sequence[str] = ("onnx",),
     forest: bool = True,
     regressor: bool = True,
+    policy: bool = False,
     golden: bool = True,
     name: str = "test",
     version: str = "1",
@@ -79,6 +97,9 @@ def write_export(
         contents["base_forest.onnx"] = ("base_forest", forest_onnx())
     if regressor:
         contents["plan_regressor.onnx"] = ("plan_regressor", regressor_onnx())
+    if policy:
+        contents["policy.onnx"] = ("policy", policy_onnx())
+        contents["policy_golden.npz"] = ("policy_golden", policy_golden_npz(directory))
     if golden and lanes:
         contents["golden.npz"] = ("golden", golden_npz(directory, bias))
     for file, data in (files or {}).items():
@@ -137,6 +158,7 @@ def manifest(contents: Mapping[str, tuple[str, bytes]], *, name: str, version: s
                 {"name": "length_threshold", "low": 3.5, "high": 10},
             ],
         },
+        "policy": POLICY,
         "golden": {"tolerance": 1e-4},
         "metrics": {"pearson": 0.9, "mae": 0.01},
         "limits": {"max_ms": 50.0},
@@ -277,6 +299,24 @@ def regressor_onnx() -> bytes:
     nodes = [helper.make_node("MatMul", ["X", "w"], ["xw"]), helper.make_node("Add", ["xw", "b"], ["out"])]
     bias = np.array([[4.0, 0.9, 20.0]], dtype=np.float32)
     return onnx_bytes(nodes, {"X": ("L", len(FEATURES) + 1)}, {"out": ("L", 3)}, {"w": weights, "b": bias})
+
+
+@functools.cache
+def policy_onnx() -> bytes:
+    """Return a policy that goes on after one attempt and stops after two."""
+    weights = np.zeros((POLICY_WIDTH, POLICY_BIAS.shape[1]), dtype=np.float32)
+    weights[len(FEATURES) + 7, 1] = 5.0  # the second attempt was made
+    nodes = [helper.make_node("MatMul", ["state", "w"], ["sw"]), helper.make_node("Add", ["sw", "b"], ["out"])]
+    constants = {"w": weights, "b": POLICY_BIAS}
+    return onnx_bytes(nodes, {"state": ("N", POLICY_WIDTH)}, {"out": ("N", POLICY_BIAS.shape[1])}, constants)
+
+
+def policy_golden_npz(directory: Path, bias: float = 0.0) -> bytes:
+    """Return golden samples of the policy; `bias` makes them wrong."""
+    path = directory / "policy_golden.npz"
+    out = np.repeat(POLICY_BIAS, 2, axis=0)
+    np.savez(path, in_state=np.zeros((2, POLICY_WIDTH), dtype=np.float32), out=out + np.float32(bias))
+    return path.read_bytes()
 
 
 OLDER_FEATURES = 10  # the notebooks' vectors held the first ten features

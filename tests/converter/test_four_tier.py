@@ -8,7 +8,8 @@ import pytest
 
 from converter import Converter, FourTierConverter, quality, run_plan
 from converter.errors import ConversionTimedOut, ResultTooLarge
-from models import HybridRouter
+from models import DEFAULT_MODELS, HybridRouter, PolicyModel
+from models._load import load_policy_model
 from router import Constraints, Plan, Prediction, RoutingDecision, decide
 from router.errors import InvalidConstraint, NotAnImage
 from tests.converter.pictures import wordmark
@@ -44,7 +45,7 @@ def workers() -> Iterator[Converter]:
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_export(tmp_path_factory.mktemp("models") / "one").parent
+    return write_export(tmp_path_factory.mktemp("models") / "one", policy=True).parent
 
 
 def test_the_result_carries_the_svg_its_figures_and_the_decision(workers: Converter, models: Path) -> None:
@@ -53,7 +54,8 @@ def test_the_result_carries_the_svg_its_figures_and_the_decision(workers: Conver
     decision = found.prediction_metadata
     assert (decision.lane, decision.local_inference, decision.colab_trained) == ("onnx", True, True)
     assert (found.method, found.plan) == (decision.primary_method, decision.plan)
-    assert set(decision.predicted_qualities) == {"performance", "feature_mapping", "regression"}
+    assert set(decision.predicted_qualities) >= {"performance", "feature_mapping", "regression"}
+    assert (found.steps, found.refinement) == ((), "")
     assert decision.plan == router.route(PICTURE, quality_target=0.9).plan
     assert found.svg == run_plan(wordmark(), found.plan).svg
     assert found.quality == pytest.approx(quality(found.svg, wordmark()))
@@ -106,6 +108,68 @@ def test_a_timeout_is_a_failure_like_any_other() -> None:
         pytest.raises(ConversionTimedOut),
     ):
         converter.convert(noise(900))
+
+
+class WithPolicy(Fixed):
+    """A router that knows a policy."""
+
+    def __init__(self, prediction: Prediction, policy: PolicyModel | None) -> None:
+        super().__init__(prediction)
+        self._policy = policy
+
+    def plan_policy(self, decision: RoutingDecision) -> PolicyModel | None:
+        assert decision.primary_method == "ppo"
+        return self._policy
+
+
+def test_ppo_refines_its_plan_and_tells_every_step(workers: Converter, models: Path) -> None:
+    model = load_policy_model(models / "one", defaults=None)
+    router = WithPolicy(prediction(GOOD, candidate("ppo", 0.97)), model)
+    found = FourTierConverter(router, converter=workers).convert(PICTURE)
+    assert (found.method, found.prediction_metadata.plan) == ("ppo", Plan())
+    assert [step.plan for step in found.steps] == [Plan(), Plan(upscale=2, palette=4)]
+    assert found.plan in [step.plan for step in found.steps]
+    assert found.svg == run_plan(wordmark(), found.plan).svg
+    assert found.quality == max(step.quality for step in found.steps) == pytest.approx(quality(found.svg, wordmark()))
+    assert found.refinement == "the policy expects no gain"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "reason"),
+    [
+        pytest.param({"time_budget": 1e-6}, "no time for another step", id="time"),
+        pytest.param({"quality_target": 0.01}, "the quality target is met", id="target"),
+    ],
+)
+def test_what_the_request_allows_bounds_the_refinement(
+    workers: Converter, models: Path, wanted: dict[str, float], reason: str
+) -> None:
+    model = load_policy_model(models / "one", defaults=None)
+    router = WithPolicy(prediction(candidate("ppo", 0.97)), model)
+    found = FourTierConverter(router, converter=workers).convert(PICTURE, **wanted)  # type: ignore[arg-type]
+    assert (len(found.steps), found.refinement) == (1, reason)
+
+
+def test_without_a_policy_ppo_runs_its_plan(workers: Converter) -> None:
+    router = WithPolicy(prediction(candidate("ppo", 0.97)), None)
+    found = FourTierConverter(router, converter=workers).convert(PICTURE)
+    assert (found.method, found.plan, found.refinement) == ("ppo", Plan(), "no policy")
+
+
+def test_decisions_of_a_router_that_knows_no_policy_use_the_packaged_ones(
+    workers: Converter, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = list[tuple[Path, str]]()
+
+    def find(directory: Path, digest: str) -> PolicyModel | None:
+        asked.append((directory, digest))
+        return load_policy_model(models / "one", defaults=None)
+
+    monkeypatch.setattr("models.find_policy", find)
+    converter = FourTierConverter(Fixed(prediction(candidate("ppo", 0.97))), converter=workers)
+    found = [converter.convert(PICTURE) for _ in range(2)]
+    assert [len(one.steps) for one in found] == [2, 2]
+    assert asked == [(DEFAULT_MODELS, "")]
 
 
 @pytest.mark.parametrize(

@@ -7,16 +7,21 @@ from concurrent.futures.process import BrokenProcessPool
 
 import anyio
 import cv2
+import msgspec
 import numpy as np
 import pytest
 import vtracer
 from pebble import ProcessFuture
 
-from converter import Conversion, Converter, Pending, convert_bytes, quality, run_plan
+from converter import Conversion, Converter, Pending, _pool, convert_bytes, quality, refine_bytes, run_plan
+from converter._refine import NO_POLICY, NO_TIME, POLICY_STOPPED, Limits
 from converter.errors import ConversionFailed, ConversionTimedOut, ResultTooLarge
+from models import PolicyModel
+from models._manifest import PolicySpec
 from router import Plan
 from router.errors import DamagedImage, NotAnImage
 from router.pixels import decode
+from tests import exports
 from tests.converter.pictures import wordmark
 from tests.daemon.harness import wait_until
 from tests.daemon.pictures import noise
@@ -165,3 +170,44 @@ def test_workers_share_the_work() -> None:
         pending = [converter.submit(PICTURE, plan, measure=False) for plan in plans]
         found: list[Conversion] = [one.result() for one in pending]
     assert [one.svg for one in found] == [run_plan(wordmark(), plan).svg for plan in plans]
+
+
+def policy(data: bytes, digest: str) -> PolicyModel:
+    return PolicyModel(spec=msgspec.convert(exports.POLICY, PolicySpec, strict=False), data=data, digest=digest)
+
+
+def test_a_plan_is_refined_in_a_worker_as_here() -> None:
+    model = policy(exports.policy_onnx(), "good")
+    here = refine_bytes(PICTURE, Plan(), model)
+    with Converter(workers=1) as converter:
+        there = converter.refine(PICTURE, Plan(), model)
+    assert here.refinement is not None
+    assert there.refinement is not None
+    assert [step.plan for step in there.refinement.steps] == [Plan(), Plan(upscale=2, palette=4)]
+    assert there.refinement.reason == POLICY_STOPPED
+    assert (there.svg, there.quality, there.refinement.plan) == (here.svg, here.quality, here.refinement.plan)
+    assert there.quality == max(step.quality for step in there.refinement.steps)
+    assert there.svg == run_plan(wordmark(), there.refinement.plan).svg
+    assert (there.width, there.height, there.svg_bytes) == (200, 64, len(there.svg.encode()))
+
+
+@pytest.mark.parametrize(
+    ("model", "limits", "reason"),
+    [
+        pytest.param(None, Limits(), NO_POLICY, id="no policy"),
+        pytest.param(policy(b"no model", "broken"), Limits(), NO_POLICY, id="broken policy"),
+        pytest.param(policy(exports.policy_onnx(), "good"), Limits(seconds_left=0.0), NO_TIME, id="no time"),
+    ],
+)
+def test_without_policy_or_time_the_plan_runs_as_it_is(model: PolicyModel | None, limits: Limits, reason: str) -> None:
+    found = refine_bytes(PICTURE, Plan(), model, limits)
+    assert found.refinement is not None
+    assert (found.refinement.plan, found.refinement.reason) == (Plan(), reason)
+    assert found.svg == convert_bytes(PICTURE, Plan()).svg
+
+
+def test_a_process_keeps_few_policies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_pool, "_POLICIES", {})
+    for number in range(2 * _pool.MOST_POLICIES):
+        refine_bytes(PICTURE, Plan(), policy(exports.policy_onnx(), str(number)), Limits(steps=1))
+    assert 0 < len(_pool._POLICIES) <= _pool.MOST_POLICIES

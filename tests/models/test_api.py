@@ -17,10 +17,14 @@ def test_the_public_names_are_pinned() -> None:
         "FoundExport",
         "HybridRouter",
         "Loaded",
+        "PlanPolicy",
+        "PolicyModel",
         "builtin",
         "find_exports",
+        "find_policy",
         "load_export",
         "load_newest",
+        "load_policy",
     }
     assert all(hasattr(models, name) for name in models.__all__)
 

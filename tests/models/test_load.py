@@ -13,6 +13,7 @@ from onnx import helper
 
 from models import builtin, load_export
 from models._lanes import LANES
+from models._load import load_policy_model
 from models.errors import ExportError, ExportUnverified, FileDamaged, GoldenMismatch
 from router import Features
 from router.pixels import Sample
@@ -268,6 +269,59 @@ def test_a_broken_role_is_told_and_borrowed(tmp_path: Path) -> None:
     assert [problem.split()[0] for problem in export.problems] == ["base_forest", "plan_regressor"]
     alone = load_export(directory, defaults=None)
     assert alone.predict(Sample(Features())).base == {}
+
+
+def test_a_policy_is_loaded_tried_and_borrowed(tmp_path: Path, staging: Path) -> None:
+    defaults = exports.write_export(tmp_path / "default", policy=True)
+    lender = load_export(defaults, require_verified=True, defaults=None)
+    assert lender.policy is not None
+    assert lender.policy.data == exports.policy_onnx()
+    assert lender.policy.digest == lender.info.digest
+    export = load_export(exports.write_export(tmp_path / "a"), defaults=defaults)
+    assert (export.policy, export.borrowed) == (lender.policy, {"policy": lender.info.digest})
+    assert load_export(tmp_path / "a", defaults=None).policy is None
+    assert list(staging.iterdir()) == []
+
+
+def _other_policy_goldens(directory: Path) -> dict[str, bytes]:
+    directory.mkdir()
+    return {"policy_golden.npz": exports.policy_golden_npz(directory, 0.01)}
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        pytest.param(lambda _: {"policy.onnx": b"no model"}, "policy does not serve", id="no model"),
+        pytest.param(_other_policy_goldens, "golden samples differ by 0.01", id="other answers"),
+    ],
+)
+def test_a_broken_policy_is_told_and_left_out(files: Any, words: str, tmp_path: Path) -> None:
+    made = exports.write_export(tmp_path / "a", policy=True, files=files(tmp_path / "goldens"))
+    export = load_export(made, defaults=None)
+    assert (export.lane, export.policy) == ("onnx", None)
+    assert words in export.problems[0]
+    assert "ppo" not in {candidate.method for candidate in export.predict(Sample(Features())).candidates}
+
+
+def test_a_policy_without_golden_samples_is_unverified(tmp_path: Path) -> None:
+    directory = exports.write_export(
+        tmp_path / "a", policy=True, change=lambda info: info["files"].pop("policy_golden.npz")
+    )
+    export = load_export(directory, defaults=None)
+    assert export.policy is not None
+    assert not export.info.verified
+
+
+def test_the_policy_alone_is_loaded_from_an_export_or_the_default(tmp_path: Path) -> None:
+    own = exports.write_export(tmp_path / "own", policy=True, version="own")
+    lacking = exports.write_export(tmp_path / "lacking")
+    defaults = exports.write_export(tmp_path / "default", policy=True)
+    digests = {name: load_export(path, defaults=None).info.digest for name, path in (("own", own), ("d", defaults))}
+    for directory, wanted in ((own, "own"), (lacking, "d"), (None, "d"), (tmp_path / "nowhere", "d")):
+        found = load_policy_model(directory, defaults=defaults)
+        assert found is not None
+        assert found.digest == digests[wanted]
+    assert load_policy_model(lacking, defaults=None) is None
 
 
 def test_a_broken_default_is_told_and_does_no_harm(tmp_path: Path) -> None:

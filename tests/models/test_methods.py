@@ -6,8 +6,9 @@ import msgspec
 import pytest
 
 from models import _methods
-from models._manifest import RegressorSpec
-from models._methods import METHOD_PLANS, Roles, candidates
+from models._manifest import PolicySpec, RegressorSpec
+from models._methods import Roles, candidates
+from models._policy import PolicyModel
 from models._regressor import Regressor
 from router import MAX_CANDIDATES, Features, Plan
 from router.formulas import feature_mapping_plans, performance_plans
@@ -36,12 +37,25 @@ def test_with_a_regressor_every_method_takes_part(tmp_path: Path) -> None:
 
 
 def test_features_that_nobody_measured_still_give_plans(tmp_path: Path) -> None:
-    assert {method for method, _ in candidates(Features(), roles(tmp_path))} == set(METHOD_PLANS)
+    offered = {method for method, _ in candidates(Features(), roles(tmp_path))}
+    assert offered == {"performance", "feature_mapping", "regression"}
+
+
+def test_refinement_starts_from_the_finest_plan_of_the_regressor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_methods, "MAX_CANDIDATES", 16)
+    spec = msgspec.convert(exports.POLICY, PolicySpec, strict=False)
+    both = msgspec.structs.replace(roles(tmp_path), policy=PolicyModel(spec=spec, data=b"", digest=""))
+    offered = candidates(FEATURES, both)
+    regression = [plan for method, plan in offered if method == "regression"]
+    assert [plan for method, plan in offered if method == "ppo"] == [max(regression, key=lambda plan: plan.upscale)]
+    assert "ppo" not in dict(candidates(FEATURES, Roles(policy=both.policy)))
 
 
 def test_another_method_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     plans = (Plan(upscale=4),) * MAX_CANDIDATES
-    monkeypatch.setitem(_methods.METHOD_PLANS, "ppo", lambda features, roles: plans)
+    monkeypatch.setitem(_methods.METHOD_PLANS, "ppo", lambda features, roles, regression: plans)
     offered = candidates(FEATURES, Roles())
     assert ("ppo", Plan(upscale=4)) in offered
     assert len(offered) == MAX_CANDIDATES

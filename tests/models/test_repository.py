@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from models import DEFAULT_MODELS, find_exports, load_newest
+from models import DEFAULT_MODELS, find_exports, find_policy, load_export, load_newest
+from models._repository import _listed_digest
 from tests import exports
 
 ONNX = "quality_predictor.onnx"
@@ -134,3 +135,24 @@ def test_unverified_exports_are_passed_over_when_asked(tmp_path: Path) -> None:
 
 def test_every_packaged_export_is_valid() -> None:
     assert [one.problem for one in find_exports(DEFAULT_MODELS) if one.problem] == []
+
+
+def test_a_policy_is_found_by_the_digest_of_its_export(tmp_path: Path) -> None:
+    for name, day in (("a", 1), ("b", 2)):
+        write(tmp_path / "models", name, day, policy=True)
+    write(tmp_path / "models", "unverified", 3, policy=True, change=lambda info: info["files"][ONNX].pop("sha256"))
+    (tmp_path / "models" / "broken").mkdir()
+    (tmp_path / "models" / "broken" / "model_info.json").write_text("{", encoding="utf-8")
+    defaults = write(tmp_path, "default", 0, policy=True)
+    digest = load_export(tmp_path / "models" / "a", defaults=None).info.digest
+    found = find_policy(tmp_path / "models", digest, defaults=defaults)
+    assert found is not None
+    assert found.digest == digest
+    other = find_policy(tmp_path / "models", "0" * 64, defaults=defaults)
+    assert other is not None
+    assert other.digest == load_export(defaults, defaults=None).info.digest
+    assert find_policy(tmp_path / "nowhere", digest, defaults=None) is None
+
+
+def test_an_export_taken_away_meanwhile_has_no_digest(tmp_path: Path) -> None:
+    assert _listed_digest(tmp_path / "gone") == ""

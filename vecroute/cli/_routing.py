@@ -13,7 +13,7 @@ from vecroute._client import Client
 from vecroute.cli._terminal import say
 
 if TYPE_CHECKING:
-    from models import HybridRouter
+    from models import HybridRouter, PolicyModel
 
 # The daemon is not there, or no longer, or too busy: this process can decide as well as it can.
 _GONE = (errors.DaemonUnavailable, errors.ShuttingDown, errors.Overloaded, errors.TimeoutExceeded)
@@ -26,6 +26,7 @@ class Asker:
         self._lock = threading.Lock()
         self._models = models
         self._local: HybridRouter | None = None
+        self._policies: dict[str, PolicyModel | None] = {}
         self._client: Client | None = None
         try:
             self._client = Client(socket)
@@ -101,6 +102,28 @@ class Asker:
         except errors.ClientClosed:
             if self._client is client:
                 raise
+
+    def plan_policy(self, decision: RoutingDecision) -> "PolicyModel | None":
+        """Return the policy that refines the plan of a decision for `ppo`: that of the export that decided."""
+        if decision.cache == "local":
+            return self.local.export.policy
+        digest = "" if decision.export is None else decision.export.digest
+        with self._lock:
+            if digest not in self._policies:
+                from models import find_policy
+
+                self._policies[digest] = find_policy(self._daemons_models(), digest)
+            return self._policies[digest]
+
+    def _daemons_models(self) -> Path:
+        """Return the daemon's directory of exports; the packaged one where it does not say."""
+        from models import DEFAULT_MODELS
+
+        try:
+            said = self._client.status().models_directory if self._client is not None else ""
+        except errors.VecrouteError:
+            said = ""
+        return Path(said) if said else DEFAULT_MODELS
 
     @property
     def local(self) -> "HybridRouter":

@@ -36,7 +36,7 @@ Directories are searched to the bottom and their tree is kept below -o. Two imag
 their suffix: logo.png.svg and logo.jpg.svg. An SVG appears when it is whole.
 
 With --json each image is one line with image, output, method, plan, predicted_quality, quality, predicted_seconds,
-seconds, svg_bytes, path_count, lane, reasoning; one that failed has image and error (kind, message).
+seconds, svg_bytes, path_count, steps, lane, reasoning; one that failed has image and error (kind, message).
 
 {arguments.EXIT_CODES}"""
 
@@ -54,6 +54,7 @@ class Converted(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     svg_bytes: int
     path_count: int
+    steps: int  # plans that were tried; more than one where the method is ppo
     lane: str
     reasoning: str
 
@@ -180,6 +181,7 @@ def _line(one: Found, output: Path, result: "ConversionResult") -> Converted:
         seconds=result.seconds,
         svg_bytes=result.svg_bytes,
         path_count=result.path_count,
+        steps=max(1, len(result.steps)),
         lane=decision.lane,
         reasoning=decision.reasoning,
     )
@@ -187,8 +189,9 @@ def _line(one: Found, output: Path, result: "ConversionResult") -> Converted:
 
 def _text(line: Converted) -> str:
     predicted = "no prediction" if line.lane == "base" else f"predicted {line.predicted_quality:.3f}"
+    after = f" after {line.steps} plans" if line.steps > 1 else ""
     return (
-        f"{line.image} -> {line.output}: {line.method} at {line.plan.upscale}x, "
+        f"{line.image} -> {line.output}: {line.method} at {line.plan.upscale}x{after}, "
         f"quality {line.quality:.3f} ({predicted}), "
         f"{milliseconds(line.seconds)}, {kilobytes(line.svg_bytes)}, {line.path_count} paths"
     )

@@ -18,7 +18,8 @@ from tests.daemon.pictures import noise, png
 from vecroute.cli import main
 
 FIELDS = (
-    "image output method plan predicted_quality quality predicted_seconds seconds svg_bytes path_count lane reasoning"
+    "image output method plan predicted_quality quality predicted_seconds seconds svg_bytes path_count steps lane"
+    " reasoning"
 )
 
 

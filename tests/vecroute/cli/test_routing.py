@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from models import DEFAULT_MODELS
 from tests.daemon.harness import Daemon
 from tests.daemon.pictures import png
 from tests.vecroute.fake_daemon import FakeDaemon, sending
@@ -93,3 +95,34 @@ def test_broken_exports_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[s
     with Asker(tmp_path / "nobody", models=tmp_path / "models") as asker:
         assert asker.route(png()).lane == "base"
     assert "broken" in capsys.readouterr().err
+
+
+def test_the_policy_is_that_of_who_decided(
+    daemon: Daemon, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = list[tuple[Path, str]]()
+    monkeypatch.setattr("models.find_policy", lambda *place: asked.append(place))
+    with Asker(daemon.path) as asker:
+        decision = asker.route(png())
+        assert decision.export is not None
+        assert [asker.plan_policy(decision) for _ in range(2)] == [None, None]
+        local = msgspec.structs.replace(decision, cache="local")
+        assert asker.plan_policy(local) is asker.local.export.policy
+    assert asked == [(models, decision.export.digest)]
+
+
+def test_a_daemon_that_does_not_answer_leaves_the_packaged_policies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = list[Path]()
+    monkeypatch.setattr("models.find_policy", lambda directory, _: asked.append(directory))
+    with Asker(tmp_path / "nobody") as asker:
+        decided = msgspec.structs.replace(asker.route(png()), cache="miss")
+        asker.plan_policy(decided)
+        fake = FakeDaemon(tmp_path / "s", [sending(b"")] * 3)
+        try:
+            asker._client = Client(tmp_path / "s")
+            asker.plan_policy(msgspec.structs.replace(decided, export=None))
+        finally:
+            fake.close()
+    assert asked == [DEFAULT_MODELS, DEFAULT_MODELS]
