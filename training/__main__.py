@@ -1,7 +1,6 @@
 """`python -m training`: corpus to labels to models to export, each step resumable."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from models.errors import ExportError
 from training import _handover, _steps
 from training._reuse import EXPORT as SOURCE
 from training._reuse import TABLES
-from training.errors import TrainingError
+from training.errors import Incomplete, TrainingError
 
 STEPS = {
     "fetch": _steps.fetch_corpus,
@@ -30,7 +29,10 @@ ASIDE = frozenset({"pictures", "reuse", "plot", "bundle"})
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run some steps, or all of them. Returns 0, 1 with the error on standard error, or 130 when stopped by Ctrl-C."""
+    """Run some steps, or all of them.
+
+    Returns 0, 1 with what is wrong or missing on standard error, or 130 when stopped by Ctrl-C.
+    """
     settings = _parse(argv)
     chosen = [step for step in STEPS if step not in ASIDE] if "all" in settings.step else settings.step
     work = _steps.Work(
@@ -44,10 +46,12 @@ def main(argv: list[str] | None = None) -> int:
         tables=settings.tables,
         source=settings.source,
         zip=settings.zip,
+        engine=settings.engine,
+        ray_address=settings.ray_address,
     )
     try:
-        for step in chosen:
-            STEPS[step](work)
+        # A list, so that what comes after an incomplete step is still run.
+        whole = [_run(step, work) for step in chosen]
     except (TrainingError, ExportError) as exc:
         print(f"training: {exc}", file=sys.stderr)
         return 1
@@ -60,7 +64,17 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("training: stopped; run the same command again to go on where it stopped", file=sys.stderr)
         return 130
-    return 0
+    return 0 if all(whole) else 1
+
+
+def _run(step: str, work: _steps.Work) -> bool:
+    """Run a step, and return whether nothing is missing. One that is only incomplete says so and lets others go on."""
+    try:
+        STEPS[step](work)
+    except Incomplete as exc:
+        print(f"training: {exc}", file=sys.stderr)
+        return False
+    return True
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:
@@ -70,7 +84,9 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=Path("labels-work"), help="where runs are kept (%(default)s)")
     parser.add_argument("--labels", type=Path, default=Path("training/labels"), help="Parquet tables (%(default)s)")
     parser.add_argument("--out", type=Path, help=f"the export ({EXPORT}), or the folder of pictures ({PICTURES})")
-    parser.add_argument("--workers", type=_count, default=os.cpu_count() or 1, help="worker processes (%(default)s)")
+    parser.add_argument("--workers", type=_count, help="images at a time (all processors)")
+    parser.add_argument("--engine", choices=["local", "ray"], default="local", help="what labels (%(default)s)")
+    parser.add_argument("--ray-address", help="a cluster, host:port (one that runs here, else one of its own)")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the corpus to use (%(default)s)")
     parser.add_argument("--limit", type=_count, help="so many pictures, spread evenly over families (all)")
     parser.add_argument("--tables", type=Path, default=TABLES, help="labels to reuse (those of the package)")

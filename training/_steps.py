@@ -1,7 +1,7 @@
 """The steps of training, in the order of their life; each reads files, calls pure code and writes files."""
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,15 +13,14 @@ from numpy.typing import NDArray
 from models import load_export
 from router import FEATURE_NAMES, Policy
 from training._corpus import drawings, families, fetch
-from training._engine import run_all
 from training._evaluate import SPLITS, Judged, judge_export
 from training._export import REGRESSOR, Trained, trees_as_onnx, write_export
 from training._fit import best_plans, fill_values, fit_regressor, formula_constants, rule_constants
 from training._forest import fit_forest, methods_of
 from training._images import ImageSpec, specs
 from training._labelfile import read_labels
+from training._labelling import EngineName, choose_engine, label_all
 from training._learn import EPOCHS, Scaling, scaling, train
-from training._local import LocalEngine
 from training._network import MEMBERS
 from training._parquet import read_tables, write_tables
 from training._pictures import spread, write_pictures
@@ -30,7 +29,7 @@ from training._repeats import faster, slowdown
 from training._reuse import EXPORT, TABLES
 from training._run import Label, Task
 from training._tables import Array, Table, plan_row
-from training.errors import CorpusTooSmall, StepMissing
+from training.errors import CorpusTooSmall, FamilyMissing, Incomplete, StepMissing
 
 SEED = 20261124
 SEARCH_SHARE = 0.4  # of the training images are searched; the others are only labelled
@@ -47,12 +46,14 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     folder: Path
     labels: Path
     export: Path
-    workers: int
+    workers: int | None
     scale: float
     limit: int | None = None  # pictures
     tables: Path = TABLES  # reuse: finished labels,
     source: Path = EXPORT  # and the export that offered their plans
     zip: Path = Path("export.zip")  # bundle
+    engine: EngineName = "local"
+    ray_address: str | None = None
 
     @property
     def searched(self) -> Path:
@@ -77,18 +78,26 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
 
 def fetch_corpus(work: Work) -> None:
     """Fetch every family's package."""
-    chosen = families()
+    chosen, missing = families(), []
     with bar("fetch", len(chosen)) as (progress, task):
         for family in chosen:
-            fetch(family, work.corpus)
+            try:
+                fetch(family, work.corpus)
+            except FamilyMissing as exc:
+                missing.append(exc)
             progress.advance(task)
+    if missing:
+        raise Incomplete("fetch", 0, None, missing)
 
 
 def search(work: Work) -> None:
     """Run random plans from the region worth searching on a share of the training images."""
-    trained = [spec for spec in _specs(work) if spec.split == "train"]
+    found, missing = _specs(work)
+    trained = [spec for spec in found if spec.split == "train"]
     some = trained[: max(1, round(len(trained) * SEARCH_SHARE))]
-    _run("search", [Task(spec=s, random_plans=SEARCH_PLANS, corpus=work.corpus, seed=SEED) for s in some], work)
+    _run(
+        "search", [Task(spec=s, random_plans=SEARCH_PLANS, corpus=work.corpus, seed=SEED) for s in some], work, missing
+    )
 
 
 def fit(work: Work) -> None:
@@ -104,11 +113,11 @@ def fit(work: Work) -> None:
 def label_images(work: Work) -> None:
     """Run every candidate of every method, and the fixed plans, on all images."""
     _regressor(work)
+    found, missing = _specs(work)
     tasks = [
-        Task(spec=s, random_plans=LABEL_PLANS, export=work.fitted, corpus=work.corpus, seed=SEED + 1)
-        for s in _specs(work)
+        Task(spec=s, random_plans=LABEL_PLANS, export=work.fitted, corpus=work.corpus, seed=SEED + 1) for s in found
     ]
-    _run("label", tasks, work)
+    _run("label", tasks, work, missing)
 
 
 def repeat(work: Work) -> None:
@@ -147,10 +156,13 @@ def evaluate(work: Work) -> None:
 
 def pictures(work: Work) -> None:
     """Write the held-out images as files, each beside its drawing, families in turn."""
-    chosen = spread(_specs(work), work.limit)
+    found, missing = _specs(work)
+    chosen = spread(found, work.limit)
     with bar("pictures", len(chosen)) as (progress, task):
         write_pictures(chosen, work.corpus, work.export, lambda: progress.advance(task))
     print(f"pictures: {len(chosen)} held-out images in {work.export}", file=sys.stderr)
+    if missing:
+        raise Incomplete("pictures", 0, None, missing)
 
 
 def _labels(path: Path, step: str) -> list[Label]:
@@ -168,25 +180,28 @@ def _regressor(work: Work) -> bytes:
     return (work.fitted / REGRESSOR).read_bytes()
 
 
-def _specs(work: Work) -> list[ImageSpec]:
-    """Return all image specs, in an order in which any beginning is a fair sample."""
-    found = []
+def _specs(work: Work) -> tuple[list[ImageSpec], list[FamilyMissing]]:
+    """Return all image specs, in an order in which any beginning is a fair sample, and the families left out.
+
+    Raises:
+        FamilyMissing: not one family is there.
+    """
+    found, missing = [], []
     for family in families():
-        names = list(drawings(fetch(family, work.corpus), family.package))
-        found += specs(family, names, count=max(1, round(family.images * work.scale)), seed=SEED)
-    return sorted(found, key=lambda spec: spec.key)
+        try:
+            names = list(drawings(fetch(family, work.corpus), family.package))
+        except FamilyMissing as exc:
+            missing.append(exc)
+        else:
+            found += specs(family, names, count=max(1, round(family.images * work.scale)), seed=SEED)
+    if not found:
+        raise missing[0]
+    return sorted(found, key=lambda spec: spec.key), missing
 
 
-def _run(name: str, tasks: list[Task], work: Work) -> None:
-    with bar(name, len(tasks)) as (progress, task):
-
-        def show(what: Label | str) -> None:
-            if isinstance(what, str):
-                progress.console.print(f"failed: {what}")
-            progress.advance(task)
-
-        done, failures = run_all(tasks, work.folder / f"{name}.jsonl", LocalEngine(work.workers), progress=show)
-    print(f"{name}: {done} images run now, {len(failures)} failed, {len(tasks)} in all", file=sys.stderr)
+def _run(name: str, tasks: list[Task], work: Work, missing: Sequence[FamilyMissing] = ()) -> None:
+    engine = choose_engine(work.engine, workers=work.workers, ray_address=work.ray_address)
+    label_all(name, tasks, work.folder / f"{name}.jsonl", engine, missing)
 
 
 def calm(phases: Mapping[str, list[Label]]) -> tuple[list[Label], list[Label]]:

@@ -1,5 +1,7 @@
 """What can go wrong while training; each error says what to do next."""
 
+from collections.abc import Sequence
+
 from router.errors import CrossesProcesses
 
 
@@ -14,6 +16,7 @@ class FamilyMissing(TrainingError):
         super().__init__(
             f"{package} is not there ({reason}); check the network and npm, or put its .tgz into the corpus folder"
         )
+        self.package, self.reason = package, reason
 
 
 class StepMissing(TrainingError):
@@ -90,3 +93,25 @@ class ClusterUnreachable(TrainingError):
     def __init__(self, address: str | None, reason: str) -> None:
         where = f"no Ray cluster answers at {address}" if address else "Ray does not start here"
         super().__init__(f"{where} ({reason}); check --ray-address, or leave it out to use this machine alone")
+
+
+class Incomplete(TrainingError):
+    """A step did what it could, and something is missing; later steps can go on without it."""
+
+    def __init__(self, step: str, failed: int, listed: object, missing: Sequence[FamilyMissing]) -> None:
+        parts = [f"{failed} images have no label ({listed} says why)"] if failed else []
+        if missing:
+            absent = ", ".join(f"{one.package} ({one.reason})" for one in missing)
+            parts.append(
+                f"families are not there: {absent}; check the network and npm, or put the .tgz into the corpus"
+            )
+        super().__init__(f"{step}: {'; '.join(parts)}; the rest is done, the same command tries only these again")
+
+
+class NothingWorks(TrainingError):
+    """Not one image could be labelled."""
+
+    def __init__(self, count: int, reason: str) -> None:
+        super().__init__(
+            f"the first {count} images all failed, the last one was {reason}; no label would come of going on"
+        )

@@ -60,7 +60,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     found.add()
     found.add()
     yield found
-    found.cluster.shutdown()
+    found.cluster.shutdown()  # type: ignore[no-untyped-call]
 
 
 def test_both_nodes_give_the_labels_of_one_machine_and_what_dies_or_hangs_is_listed(
