@@ -18,7 +18,7 @@ FAMILIAR = 2.0
 MOST_REPORTS = 64.0
 # Least share of the way to a new report: a host that slows down twofold is known to 10 % after 20 reports.
 LEAST_GAIN = 0.1
-# Furthest that one report counts from what was believed, a factor of 2: one outlier in a row moves it by 7 % at most.
+# Furthest that one report counts from what was believed, a factor of 2: one outlier moves what is known by 7 %.
 MOST_STEP = math.log(2.0)
 
 
