@@ -1,0 +1,39 @@
+"""VTracer's paths in fewer bytes: relative steps instead of absolute ones, no transform of their own; same geometry."""
+
+import re
+from collections.abc import Iterable
+from operator import sub
+
+# What VTracer writes for whole coordinates; curves have decimals and are left as they are.
+_PATH = re.compile(r'<path d="([^"]*)" fill="([^"]*)" transform="translate\((-?\d+),(-?\d+)\)"/>')
+_WHOLE = re.compile(r"[-MLZ0-9, ]*")
+
+
+def compact(path: str) -> str:
+    """Return one path element, shorter where its coordinates are whole numbers, else unchanged."""
+    match = _PATH.fullmatch(path)
+    if match is None or _WHOLE.fullmatch(match[1]) is None:
+        return path
+    left, top = int(match[3]), int(match[4])
+    rings = [_ring(ring, left, top) for ring in match[1].split("Z") if ring.strip()]
+    return f'<path d="{"".join(rings)}" fill="{_color(match[2])}"/>'
+
+
+def _ring(ring: str, left: int, top: int) -> str:
+    """Return `M0,0 L4,0 L4,2`, moved by (left, top), as `M0,0h4v2z`."""
+    numbers = list(map(int, ring.strip()[1:].replace(" L", ",").split(",")))
+    xs, ys = numbers[0::2], numbers[1::2]
+    steps = _steps(map(sub, xs[1:], xs), map(sub, ys[1:], ys))
+    return f"M{xs[0] + left},{ys[0] + top}{steps}z"
+
+
+def _steps(across: Iterable[int], down: Iterable[int]) -> str:
+    """Return the steps as path commands: h or v where they are straight, else l."""
+    parts = [(f"l{x},{y}" if x else f"v{y}") if y else f"h{x}" for x, y in zip(across, down, strict=True)]
+    return "".join(parts).replace(",-", "-")
+
+
+def _color(fill: str) -> str:
+    """Return `#AABBCC` as `#abc` where it is the same, else as it is."""
+    short = fill[1::2]
+    return f"#{short}" if len(fill) == 7 and short == fill[2::2] else fill
