@@ -18,7 +18,6 @@ from models._staging import Staged, describe, staged
 from models.errors import PredictionError
 from router import Candidate
 from router.pixels import Sample, sample
-from training._export import TOLERANCE
 from training.errors import ExportUnfit
 
 _EARLIEST, _LATEST = datetime(1980, 1, 1, tzinfo=UTC), datetime(2107, 12, 31, tzinfo=UTC)  # what a zip can tell
@@ -68,7 +67,8 @@ def check(export: Path) -> dict[str, Export]:
         ExportError: it does not load.
         ExportUnfit: it has no predictor, a lane does not serve, or two lanes disagree.
     """
-    brought = describe(export).manifest.predictors()
+    manifest = describe(export).manifest
+    brought, allowed = manifest.predictors(), manifest.golden.tolerance
     if not brought:
         raise ExportUnfit(export, "it has no predictor")
     lanes = {lane: load_export(export, lanes=(lane,)) for lane in brought}
@@ -79,8 +79,8 @@ def check(export: Path) -> dict[str, Export]:
         apart = _apart(list(lanes.values()))
     except PredictionError as exc:
         raise ExportUnfit(export, str(exc)) from exc
-    if apart > TOLERANCE:
-        raise ExportUnfit(export, f"its lanes are {apart:.2g} apart, allowed is {TOLERANCE:.2g}")
+    if apart > allowed:
+        raise ExportUnfit(export, f"its lanes are {apart:.2g} apart, allowed is {allowed:.2g}")
     return lanes
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,22 +12,24 @@ from training._evaluate import SPLITS, matched, predictor_errors, sample_of_labe
 from training._run import Label, Run
 
 Pairs = Sequence[tuple[Candidate, Run]]
+# Most qualities lie between 0.9 and 1, so their distance from 1 is drawn; the perfect ones lie at the edge.
+LEAST_ERROR = 1e-3
 COLOURS = {"families": "#c2410c", "images": "#1d4ed8"}
 
 
 def plot(export: Export, labels: Mapping[str, Sequence[Label]], out: Path) -> list[str]:
     """Write the plots of an export on held-out labels as a PNG, and return one line a split with its figures."""
     figure = Figure(figsize=(11, 5), layout="constrained")
-    quality, seconds = figure.subplots(1, 2)
+    error, seconds = figure.subplots(1, 2)
     lines = []
     for split, held_out in labels.items():
         predictions = [export.predict(sample_of_label(label)) for label in held_out]
         pairs = matched(held_out, predictions)
         lines.append(f"{SPLITS[split]}, {len(held_out)} images: {_words(predictor_errors(held_out, predictions))}")
-        _scatter(quality, split, [(c.quality, run.quality) for c, run in pairs])
+        _scatter(error, split, [(_error(c.quality), _error(run.quality)) for c, run in pairs])
         _scatter(seconds, split, [(c.seconds, run.seconds) for c, run in pairs])
-    _finish(quality, "quality (SSIM)", "linear")
-    _finish(seconds, "seconds", "log")
+    _finish(error, "error (1 - quality)")
+    _finish(seconds, "seconds")
     out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out, dpi=110)
     return lines
@@ -44,9 +45,13 @@ def _scatter(axes: Axes, split: str, points: Sequence[tuple[float, float]]) -> N
         axes.scatter(measured, said, s=6, alpha=0.4, color=COLOURS[split], label=SPLITS[split], linewidths=0)
 
 
-def _finish(axes: Axes, what: str, scale: Literal["linear", "log"]) -> None:
+def _error(quality: float) -> float:
+    return max(1.0 - quality, LEAST_ERROR)
+
+
+def _finish(axes: Axes, what: str) -> None:
     """Give both axes one range, so that a perfect prediction lies on the diagonal."""
-    axes.set(xscale=scale, yscale=scale, xlabel=f"measured {what}", ylabel=f"predicted {what}")
+    axes.set(xscale="log", yscale="log", xlabel=f"measured {what}", ylabel=f"predicted {what}")
     if axes.collections:
         (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
         both = min(left, low), max(right, high)
