@@ -4,10 +4,13 @@ import functools
 import time
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from converter import Converter
+from converter._fidelity import check_source, fidelity_4x
 from converter._fixed import FIXED
 from converter._grid import GRID, Cell
 from converter.errors import ConverterError
@@ -15,18 +18,29 @@ from router import Candidate, Constraints, Host, Method, Plan, Policy, PolicyNam
 from router.errors import RouterError
 from vecroute.cli._failures import Failure, failure_of
 from vecroute.cli._images import Found, read_image
+from vecroute.cli._outputs import SVG
 from vecroute.cli._routing import Asker
 from vecroute.cli._terminal import name_of, say
 from vecroute.errors import VecrouteError
 
+# Seconds for one fidelity: drawings with filters take 20 s at 4,096 px a side.
+FIDELITY_TIMEOUT = 300.0
+
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """One plan run on one image: a row of the JSON. A run that failed has no figures but its error."""
+    """One plan run on one image: a row of the JSON. A run that failed has no figures but its error.
+
+    `family` is the directory below the one that was named; `width` and `height` are the image's, pixels. The
+    predictions are there for candidates that a predictor scored, `fidelity_4x` where the image has a source.
+    """
 
     image: str
     method: str
     candidate: str
     plan: Plan
+    family: str = ""
+    width: int | None = None
+    height: int | None = None
     quality: float | None = None
     seconds: float | None = None
     svg_bytes: int | None = None
@@ -34,6 +48,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     predicted_quality: float | None = None
     predicted_seconds: float | None = None
     predicted_svg_bytes: float | None = None
+    predicted_quality_error: float | None = None
+    predicted_seconds_high: float | None = None
+    predicted_svg_bytes_high: float | None = None
+    fidelity_4x: float | None = None
     error: str | None = None
 
 
@@ -55,36 +73,53 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     utility: float = 0.0
     best_candidate: str = ""
     best_utility: float = 0.0
+    loss: str = ""
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """What pictures of an image can be made of: its bytes, and the SVG of each candidate."""
+
+    data: bytes
+    svgs: dict[str, str]
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything about one image: its runs, and a choice for each cell of the grid."""
+    """Everything about one image: its runs, and a choice for each cell of the grid.
+
+    `export` made the predictions; `source` tells whether fidelity could be measured; `kept` is there if asked for.
+    """
 
     runs: tuple[Run, ...]
     choices: tuple[Choice, ...]
     lane: str
+    export: str | None = None
+    source: bool = False
+    kept: Kept | None = None
 
 
 class Evaluator:
-    """Measures images, several at a time if need be."""
+    """Measures images, several at a time if need be; with `keep`, what pictures are made of comes with the figures."""
 
-    def __init__(self, asker: Asker, policy: PolicyName, jobs: int) -> None:
-        self._asker, self._policy = asker, policy
+    def __init__(self, asker: Asker, policy: PolicyName, jobs: int, *, keep: bool = False) -> None:
+        self._asker, self._policy, self._keep = asker, policy, keep
         self._converter = Converter(workers=jobs)
+        self._meter = Converter(workers=jobs, timeout=FIDELITY_TIMEOUT)
         self._warmed = False
         self._told = False
 
     def measure(self, one: Found) -> Measured | Failure:
         """Run all candidates and fixed plans on an image and ask for a choice in each cell."""
         try:
-            return self._measure(name_of(one.path), read_image(one.path))
+            return self._measure(one, read_image(one.path))
         except (VecrouteError, RouterError) as exc:
             return failure_of(one.path, exc)
 
     def close(self) -> None:
         self._converter.close()
+        self._meter.close()
 
-    def _measure(self, image: str, data: bytes) -> Measured:
+    def _measure(self, one: Found, data: bytes) -> Measured:
+        image = name_of(one.path)
         prediction = self._asker.local.predict(data)
         decisions = [self._decide(data, prediction, cell) for cell in GRID]
         self._compare_exports(prediction, decisions[0])
@@ -93,14 +128,44 @@ class Evaluator:
             self._converter.convert(data, FIXED["fixed_1x"])
             self._warmed = True
         scored = prediction.lane != "base"
-        runs = [self._run(image, data, name, name, plan) for name, plan in FIXED.items()]
-        runs += [
-            self._run(image, data, candidate.method, name, candidate.plan, candidate if scored else None)
+        common = _Common(image, data, family_of(one))
+        ran = [self._run(common, name, name, plan) for name, plan in FIXED.items()]
+        ran += [
+            self._run(common, candidate.method, name, candidate.plan, candidate if scored else None)
             for name, candidate in names.items()
         ]
         by_plan = {(candidate.method, candidate.plan): name for name, candidate in names.items()}
         choices = [_choice(image, c, d, by_plan) for c, d in zip(GRID, decisions, strict=True)]
-        return Measured(runs=tuple(runs), choices=tuple(choices), lane=decisions[0].lane)
+        export = decisions[0].export
+        true = self._fidelities(one.path, data, ran)
+        return Measured(
+            runs=tuple(msgspec.structs.replace(run, fidelity_4x=true.get(run.candidate)) for run, _ in ran),
+            choices=tuple(choices),
+            lane=decisions[0].lane,
+            export=None if export is None else f"{export.name} {export.version}",
+            source=bool(true),
+            kept=Kept(data, {run.candidate: svg for run, svg in ran}) if self._keep else None,
+        )
+
+    def _fidelities(self, path: Path, data: bytes, ran: Sequence[tuple[Run, str]]) -> dict[str, float]:
+        """Return fidelity_4x of each candidate that ran; nothing where no source lies beside the image.
+
+        What lies there and is not taken for the source, or takes too long to draw, is told.
+        """
+        beside = path.with_suffix(SVG)
+        if not beside.is_file():
+            return {}
+        try:
+            source = read_image(beside)
+            self._meter.start(check_source, source, data).result()
+            return {
+                run.candidate: self._meter.start(fidelity_4x, svg, source, run.width, run.height).result()
+                for run, svg in ran
+                if run.width is not None and run.height is not None
+            }
+        except (VecrouteError, ConverterError) as exc:
+            say(f"{name_of(beside)}: {exc}; no fidelity_4x of this image")
+            return {}
 
     def _decide(self, data: bytes, prediction: Prediction, cell: Cell) -> RoutingDecision:
         if self._asker.by_daemon:
@@ -125,22 +190,50 @@ class Evaluator:
         say(f"the daemon serves {theirs.name} {theirs.version}, this process {ours.name} {ours.version}; see --models")
 
     def _run(
-        self, image: str, data: bytes, method: str, name: str, plan: Plan, predicted: Candidate | None = None
-    ) -> Run:
-        make = functools.partial(Run, image=image, method=method, candidate=name, plan=plan)
+        self, common: "_Common", method: str, name: str, plan: Plan, predicted: Candidate | None = None
+    ) -> tuple[Run, str]:
+        """Return what running a plan gave, and its SVG; that is empty where the run failed."""
+        make = functools.partial(
+            Run, image=common.image, family=common.family, method=method, candidate=name, plan=plan
+        )
         if predicted is not None:
             make = functools.partial(
                 make,
                 predicted_quality=predicted.quality,
                 predicted_seconds=predicted.seconds,
                 predicted_svg_bytes=predicted.svg_bytes,
+                predicted_quality_error=predicted.quality_error,
+                predicted_seconds_high=predicted.seconds_high,
+                predicted_svg_bytes_high=predicted.svg_bytes_high,
             )
         try:
-            done = self._converter.convert(data, plan)
+            done = self._converter.convert(common.data, plan)
         except ConverterError as exc:
-            say(f"{image}: {name}: {exc}")
-            return make(error=str(exc))
-        return make(quality=done.quality, seconds=done.seconds, svg_bytes=done.svg_bytes, path_count=done.path_count)
+            say(f"{common.image}: {name}: {exc}")
+            return make(error=str(exc)), ""
+        run = make(
+            quality=done.quality,
+            seconds=done.seconds,
+            svg_bytes=done.svg_bytes,
+            path_count=done.path_count,
+            width=done.width,
+            height=done.height,
+        )
+        return run, done.svg
+
+
+class _Common(NamedTuple):
+    """What all runs of an image share."""
+
+    image: str
+    data: bytes
+    family: str
+
+
+def family_of(one: Found) -> str:
+    """Return the directory an image lies in: its path below the directory that was named, or that one's name."""
+    below = one.below.parent
+    return name_of(below if below.parts else one.path.absolute().parent.name)
 
 
 def name_candidates(candidates: Sequence[Candidate]) -> dict[str, Candidate]:

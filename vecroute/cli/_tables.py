@@ -1,7 +1,7 @@
 """Tables that people read: the result of an evaluation."""
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -41,14 +41,30 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> 
 def show_evaluation(found: Evaluation) -> None:
     """Show what each candidate gives, the grid, and the pooled figures."""
     titles = ("target, time", "SBS", "router", "VBS", "gap closed", "met", "VBS met", "in budget", "time", "size")
+    gives = ("always", "images", "quality", "time", "size", "utility", "fidelity 4x")
     present(
         (
-            table("What each gives", ("always", "images", "quality", "time", "size", "utility"), _summary_rows(found)),
+            table("What each gives", gives, _summary_rows(found)),
             table("Utility in the grid, both SVG budgets together", titles, _grid_rows(found)),
             table("Pooled", ("compared with", "SBS", "router", "VBS", "gap closed"), _pooled_rows(found)),
+            *_fidelity(found),
             _predictor_line(found),
         )
     )
+
+
+def _fidelity(found: Evaluation) -> Iterator[Table | str]:
+    """Yield the table of fidelity within each time budget, and how many images have no part in it."""
+    if not found.sources:
+        return
+    rows: dict[str, list[str]] = {}
+    for one in found.fidelity:
+        rows.setdefault(one.name, [one.name]).append(f"{one.fidelity_4x:.4f}")
+    budgets = dict.fromkeys(_budget(one.time_budget) for one in found.fidelity)
+    title = "Fidelity 4x within each time budget: 0 where it is broken"
+    yield table(title, ("always", *budgets), rows.values())
+    if left := found.images - found.sources:
+        yield f"{left} of {found.images} images have no source beside them and no part in fidelity 4x"
 
 
 def _predictor_line(found: Evaluation) -> str:
@@ -70,6 +86,7 @@ def _summary_rows(found: Evaluation) -> list[tuple[str, ...]]:
             milliseconds(s.seconds),
             kilobytes(s.svg_bytes),
             f"{s.utility:.4f}",
+            "-" if s.fidelity_4x is None else f"{s.fidelity_4x:.4f}",
         )
         for s in found.summaries
     ]
@@ -89,7 +106,11 @@ def _pooled_rows(found: Evaluation) -> list[tuple[str, ...]]:
     rows = [("the methods' candidates", *_pooled(found.pooled))]
     for size, pooled in found.pooled_by_svg_budget.items():
         rows.append((f"  SVG budget {kilobytes(int(size)) if size.isdecimal() else 'none'}", *_pooled(pooled)))
-    return [*rows, ("these and the fixed plans", *_pooled(found.pooled_with_fixed))]
+    return [
+        *rows,
+        ("these and the fixed plans", *_pooled(found.pooled_with_fixed)),
+        ("the best fixed plan, VBS as above", *_pooled(found.headline.over_fixed)),
+    ]
 
 
 def _pooled(pooled: Pooled) -> tuple[str, ...]:

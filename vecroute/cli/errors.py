@@ -13,3 +13,10 @@ class UsageError(VecrouteError):
 
 class Unreadable(CommandError):
     """An input is no file that can be read as an image."""
+
+
+class PlotsMissing(CommandError):
+    """What draws the report's plots is not installed."""
+
+    def __init__(self) -> None:
+        super().__init__("matplotlib is not installed, --html needs it; run: pip install 'vecroute[report]'")

@@ -140,13 +140,13 @@ def test_no_more_workers_than_images(images: Path, monkeypatch: pytest.MonkeyPat
     made: list[int] = []
 
     class Counted(Converter):
-        def __init__(self, *, workers: int) -> None:
+        def __init__(self, *, workers: int, timeout: float = 60) -> None:
             made.append(workers)
-            super().__init__(workers=workers)
+            super().__init__(workers=workers, timeout=timeout)
 
     monkeypatch.setattr("vecroute.cli._measuring.Converter", Counted)
     assert main(["evaluate", str(images / "a.png"), "--jobs", "1000"]) == 0
-    assert made == [1]
+    assert made == [1, 1]  # one converts, one measures fidelity
 
 
 def test_candidates_are_named_by_method_and_upscale() -> None:
