@@ -22,14 +22,19 @@ class Workers:
 
     def __init__(self, count: int, *, timeout: float, job: Job, **options: Any) -> None:
         self._count, self._timeout, self._job, self._options = count, timeout, job, options
-        self._pool = self._started()
+        self._pool = self._new_pool()
+
+    @property
+    def active(self) -> bool:
+        """Whether the processes take tasks; asking starts them."""
+        return bool(self._pool.active)
 
     def submit(self, task: Task) -> Future[Label]:
         """Start a task; its time runs from when a worker takes it."""
-        if not self._pool.active:
+        if not self.active:
             # A worker that is killed while all of them wait breaks the whole pool.
             self._pool.join()
-            self._pool = self._started()
+            self._pool = self._new_pool()
         future: Future[Label] = self._pool.schedule(self._job, args=(task,), timeout=self._timeout)
         return future
 
@@ -38,28 +43,27 @@ class Workers:
         self._pool.stop()
         self._pool.join()
 
-    def _started(self) -> ProcessPool:
-        pool = ProcessPool(max_workers=self._count, max_tasks=TASKS_A_WORKER, **self._options)
-        assert pool.active  # asking starts it
-        return pool
+    def _new_pool(self) -> ProcessPool:
+        return ProcessPool(max_workers=self._count, max_tasks=TASKS_A_WORKER, **self._options)
 
 
 class LocalEngine:
     """Runs tasks in `workers` processes, each within `timeout` seconds."""
 
     def __init__(self, workers: int, *, timeout: float = IMAGE_TIMEOUT, job: Job = label) -> None:
-        self._count, self._timeout, self._job = workers, timeout, job
+        self.workers = workers
+        self._timeout, self._job = timeout, job
 
     def run(self, tasks: Iterable[Task]) -> Results:
         """Yield results as they finish; two tasks a worker are under way, so that none waits for the next."""
         waiting = iter(tasks)
-        workers = Workers(self._count, timeout=self._timeout, job=self._job, context=multiprocessing)
+        workers = Workers(self.workers, timeout=self._timeout, job=self._job, context=multiprocessing)
         running: dict[Future[Label], Task] = {}
         try:
             while True:
                 for task in waiting:
                     running[workers.submit(task)] = task
-                    if len(running) >= 2 * self._count:
+                    if len(running) >= 2 * self.workers:
                         break
                 if not running:
                     return
@@ -73,10 +77,11 @@ class LocalEngine:
 def outcome(future: Future[Label]) -> Label | Failure:
     """Return the label, or why there is none: whatever ends a task is that image's failure and no other's."""
     error = future.exception()
-    return future.result() if error is None else Failure(_reason(error))
+    return future.result() if error is None else Failure(reason(error))
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
+    """Return why a task ended, in one line."""
     if isinstance(error, ProcessExpired):
         return f"its process ended with code {error.exitcode}"
     if isinstance(error, BrokenProcessPool):
@@ -86,4 +91,4 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, pickle.PicklingError):
         # A Rust panic has a type that no other process can import.
         return "native code panicked"
-    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+    return ": ".join(filter(None, (type(error).__name__, str(error).strip().partition("\n")[0])))

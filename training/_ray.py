@@ -11,16 +11,18 @@ from typing import Any
 
 from training._cargo import Cargo, pack
 from training._engine import IMAGE_TIMEOUT, Failure, Results
-from training._local import Job
+from training._local import Job, reason
 from training._ray_node import Order, carry_out
 from training._run import Label, Task, label
 from training.errors import ClusterUnreachable, ExtraMissing
 
-# Machines come and go on a cluster; an image that took three of them down is given up.
+# Machines come and go on a cluster; an image that was lost with four of them is given up.
 RETRIES = 3
 # Our own packages travel with the run, so that all machines run the code of the one that started it; so does the
 # default export, of which every other one borrows what it lacks.
 _PACKAGES = ("router", "vecroute", "models", "converter", "training")
+# A task names folders; all their files travel, but of these only what matches.
+_NEEDED = {"corpus": "*.tgz"}
 _LEFT_HERE = ["__pycache__/", "labels/", "exported/*", "!exported/default/"]
 
 
@@ -53,7 +55,10 @@ class RayEngine:
         running: dict[Any, Task] = {}
         with self._connected():
             loader = _Loader(self._ray.put)
-            send = self._ray.remote(carry_out).options(num_cpus=1, max_retries=RETRIES, scheduling_strategy="SPREAD")
+            # What fails an image comes back as Failure; an exception says that a machine lacks room or a library.
+            send = self._ray.remote(carry_out).options(
+                num_cpus=1, max_retries=RETRIES, retry_exceptions=True, scheduling_strategy="SPREAD"
+            )
             while True:
                 for task in islice(waiting, max(0, self._room() - len(running))):
                     running[send.remote(self._order(task, loader))] = task
@@ -75,7 +80,7 @@ class RayEngine:
                     runtime_env={"py_modules": _packages(), "excludes": _LEFT_HERE},
                 )
             except (ConnectionError, RuntimeError, ValueError, TimeoutError) as exc:
-                raise ClusterUnreachable(self._address, str(exc).strip().partition("\n")[0]) from exc
+                raise ClusterUnreachable(self._address, reason(exc)) from exc
             try:
                 yield
             finally:
@@ -83,10 +88,10 @@ class RayEngine:
                 self._ray.shutdown()
 
     def _order(self, task: Task, loader: "_Loader") -> Order:
+        places = {name: value for name in task.__struct_fields__ if isinstance(value := getattr(task, name), Path)}
         return Order(
             task=task,
-            corpus=loader.cargo(task.corpus, "*.tgz"),
-            export=None if task.export is None else loader.cargo(task.export, "*"),
+            folders={name: loader.cargo(folder, _NEEDED.get(name, "*")) for name, folder in places.items()},
             timeout=self._timeout,
             job=self._job,
         )
@@ -107,10 +112,8 @@ class RayEngine:
     def _result(self, ref: Any) -> Label | Failure:
         try:
             result: Label | Failure = self._ray.get(ref)
-        except self._ray.exceptions.RayTaskError as exc:
-            return Failure(f"{type(exc.cause).__name__}: {exc.cause}")
         except self._ray.exceptions.RayError as exc:
-            return Failure(f"{type(exc).__name__} after {RETRIES + 1} tries: {str(exc).strip().partition(chr(10))[0]}")
+            return Failure(f"given up after {RETRIES + 1} tries: {reason(getattr(exc, 'cause', None) or exc)}")
         return result
 
 

@@ -24,20 +24,18 @@ _PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """A task as it travels: its folders as cargo, its time limit in seconds, and the function that runs it."""
+    """A task as it travels: its folders as cargo by field, its time limit in seconds, and the function that runs it."""
 
     task: Task
-    corpus: Cargo[Any]
-    export: Cargo[Any] | None
+    folders: dict[str, Cargo[Any]]
     timeout: float
     job: Job
 
 
 def carry_out(order: Order) -> Label | Failure:
     """Run a task on this machine, within its time."""
-    task = msgspec.structs.replace(
-        order.task, corpus=unpack(order.corpus, _get), export=order.export and unpack(order.export, _get)
-    )
+    here = {name: unpack(cargo, _get) for name, cargo in order.folders.items()}
+    task = msgspec.structs.replace(order.task, **here)
     return outcome(_workers(order.timeout, order.job).submit(task))
 
 

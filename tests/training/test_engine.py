@@ -9,13 +9,13 @@ import pytest
 from training._engine import Failure, Results, remaining, run_all
 from training._labelfile import read_labels
 from training._run import Label, Task, label
-from training.errors import LabelsDamaged
+from training.errors import LabelsDamaged, LabelsUnwritable, NothingWorks
 
 
 class Here:
-    """An engine without processes: tasks run here, but one drawing fails; it remembers what it was given."""
+    """An engine without processes: tasks run here, but some drawings fail; it remembers what it was given."""
 
-    def __init__(self, failing: str = "") -> None:
+    def __init__(self, *failing: str) -> None:
         self.failing = failing
         self.ran: list[Task] = []
         self.closed = False
@@ -24,7 +24,7 @@ class Here:
         try:
             for task in tasks:
                 self.ran.append(task)
-                yield task, Failure("it is cursed") if task.spec.drawing == self.failing else label(task)
+                yield task, Failure("it is cursed") if task.spec.drawing in self.failing else label(task)
         finally:
             self.closed = True
 
@@ -87,3 +87,29 @@ def test_whatever_ends_a_run_ends_the_engine_and_keeps_what_was_done(tasks: list
     assert engine.closed
     assert [one.key for one in read_labels(path)] == [tasks[0].spec.key]
     assert msgspec.json.decode(path.read_bytes().splitlines()[0])["key"] == tasks[0].spec.key
+
+
+def test_where_nothing_works_nothing_is_gone_on_with(
+    tasks: list[Task], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training._engine.PATIENCE", 3)
+    cursed = [task.spec.drawing for task in tasks]
+    engine = Here(*cursed)
+    with pytest.raises(NothingWorks, match=r"the first 3 images all failed, the last one was shapes/.*it is cursed"):
+        run_all(tasks, path, engine, progress=lambda _: None)
+    assert len(engine.ran) == 3
+    assert engine.closed
+    # With one label made, now or before, images fail for reasons of their own.
+    assert len(run_all(tasks, path, Here(*cursed[1:]), progress=lambda _: None)[1]) == len(tasks) - 1
+    assert len(run_all(tasks, path, Here(*cursed), progress=lambda _: None)[1]) == len(tasks) - 1
+
+
+def test_failures_that_cannot_be_listed_stop_the_run(tasks: list[Task], path: Path) -> None:
+    class Full(Here):
+        def run(self, tasks: Iterable[Task]) -> Results:
+            for result in super().run(tasks):
+                (path.parent / "label.failures.txt").symlink_to("/dev/full")
+                yield result
+
+    with pytest.raises(LabelsUnwritable, match=r"label.failures.txt \(No space left on device\)"):
+        run_all(tasks, path, Full(tasks[0].spec.drawing), progress=lambda _: None)

@@ -1,16 +1,20 @@
 """The engine of one machine: labels from worker processes, and a worker that dies or hangs costs its task alone."""
 
 import multiprocessing
+import os
 from collections.abc import Iterator
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from tests.training.workers import DOOMED, HANGING, PANICKING, figures, label_or_die
-from training._engine import run_all
+from training._engine import Failure, run_all
 from training._labelfile import read_labels
-from training._local import LocalEngine
+from training._local import LocalEngine, Workers, outcome
 from training._run import Label, Task, label
 
 
@@ -41,6 +45,11 @@ def test_a_worker_that_dies_panics_or_hangs_is_listed_and_the_rest_goes_on(tasks
     assert sorted(line.split(" at ")[0] for line in failures) == sorted(
         f"shapes/{name}" for name in (DOOMED, PANICKING, HANGING)
     )
+    assert sorted(line.split(" px: ")[1] for line in failures) == [
+        "it took longer than 3 s",
+        "its process ended with code -9",
+        "native code panicked",
+    ]
     assert sum(isinstance(one, str) for one in seen) == 3
     assert run_all(doomed, path, LocalEngine(2), progress=seen.append) == (3, [])
     assert len(list(read_labels(path))) == len(doomed)
@@ -58,3 +67,32 @@ def test_tasks_are_taken_as_they_are_needed_and_closing_ends_the_workers(tasks: 
         next(results)
         assert len(taken) == 2
     assert multiprocessing.active_children() == []
+
+
+def test_a_worker_that_is_killed_while_it_waits_costs_nothing(tasks: list[Task]) -> None:
+    workers = Workers(1, timeout=30, job=label)
+    try:
+        assert workers.submit(tasks[0]).result().key == tasks[0].spec.key
+        (idle,) = multiprocessing.active_children()
+        idle.kill()
+        while workers.active:
+            os.sched_yield()
+        assert workers.submit(tasks[1]).result().key == tasks[1].spec.key
+    finally:
+        workers.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        pytest.param(BrokenProcessPool("gone"), "its process ended before it began", id="broken pool"),
+        pytest.param(TimeoutError("a lock"), "TimeoutError: a lock", id="a timeout of its own"),
+        pytest.param(KeyError("shape"), "KeyError: 'shape'", id="an error"),
+        pytest.param(ValueError("first\nsecond"), "ValueError: first", id="of several lines"),
+        pytest.param(MemoryError(), "MemoryError", id="without a word"),
+    ],
+)
+def test_whatever_ends_a_task_is_that_images_failure(error: Exception, reason: str) -> None:
+    future = Future[Label]()
+    future.set_exception(error)
+    assert outcome(future) == Failure(reason)

@@ -15,6 +15,7 @@ from router.pixels import decode
 from tests.training.corpora import HELD_OUT, TRAINED, corpus_toml, pack
 from training.__main__ import STEPS, main
 from training._labelfile import read_labels
+from training.errors import Incomplete
 
 Train = Callable[..., int]
 
@@ -128,13 +129,36 @@ def test_a_corpus_without_training_images_is_told(
     assert "every image is held out" in capsys.readouterr().err
 
 
-def test_a_missing_family_is_one_line(
+def test_a_missing_family_is_named_and_the_others_are_fetched(
     work: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    (tmp_path / "corpus" / TRAINED.archive).unlink()
+    """The registry has the second family only."""
+    programs, archives = tmp_path / "bin", tmp_path / "corpus"
+    programs.mkdir()
+    kept = (archives / HELD_OUT.archive).rename(programs / HELD_OUT.archive)
+    (archives / TRAINED.archive).unlink()
+    (programs / "npm").write_text(f'#!/bin/sh\ncase "$*" in *badges*) cp {kept} . ;; *) echo 404 >&2; exit 1 ;; esac\n')
+    (programs / "npm").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
     assert work("fetch") == 1
-    assert "npm is not installed" in capsys.readouterr().err
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("training: fetch: families are not there: @tiny/shapes (npm pack failed: 404); check ")
+    assert [p.name for p in archives.iterdir()] == [HELD_OUT.archive]
+
+
+def test_after_an_incomplete_step_the_next_one_is_run_and_the_exit_code_is_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran: list[object] = []
+
+    def incomplete(_: object) -> None:
+        raise Incomplete("fetch", 2, "label.failures.txt", [])
+
+    monkeypatch.setitem(STEPS, "fetch", incomplete)
+    monkeypatch.setitem(STEPS, "fit", ran.append)
+    assert main(["fetch", "fit"]) == 1
+    assert len(ran) == 1
+    assert "training: fetch: 2 images have no label (label.failures.txt says why)" in capsys.readouterr().err
 
 
 def test_a_full_disk_and_ctrl_c_are_told(
