@@ -151,7 +151,7 @@ class Routing:
         scored = await self._inference.predict_plan(export, partial(self._measure, image), asked.method, asked.plan)
         if image.hash is not None:
             self._cache.keep_plan(image.hash, scored.candidate, scored.lane, fingerprint)
-        return candidate_to_wire(scored.candidate, scored.lane, export.info)
+        return candidate_to_wire(scored.candidate, scored.lane, export.info, self._host.now().speed)
 
     def _with_prediction(self, asked: Asked, key: bytes) -> Asked:
         prediction = self._cache.get(key)
@@ -165,7 +165,7 @@ class Routing:
         known = self._cache.get_plan(asked.image.hash, asked.method, asked.plan)
         if known is None:
             return asked
-        reply = candidate_to_wire(known.candidates[0], known.lane, known.export)
+        reply = candidate_to_wire(known.candidates[0], known.lane, known.export, self._host.now().speed)
         return msgspec.structs.replace(asked, reply=reply)
 
     def _asked(self, request: RouteRequest | PredictRequest, descriptors: Sequence[Descriptor]) -> Asked:

@@ -100,7 +100,7 @@ type Decision (
   reasoning: string,
   # Expected quality (SSIM), 0..1.
   estimatedQuality: float,
-  # Expected duration of the conversion, seconds.
+  # Expected duration of the conversion on this host, seconds.
   estimatedSeconds: float,
   # Expected length of the SVG, bytes.
   estimatedSvgBytes: float,
@@ -277,7 +277,7 @@ method Predict(
   quality: float,
   # Expected absolute error of that quality.
   qualityError: float,
-  # Expected duration of the conversion, seconds.
+  # Expected duration of the conversion on this host, seconds.
   seconds: float,
   # Expected length of the SVG, bytes.
   svgBytes: float,

@@ -84,7 +84,7 @@ class SharedCache:
             InvalidValue: the hash has not 16 bytes.
         """
         found = self._find_plan(hash, method, plan)
-        return None if found is None else found.candidates[0]
+        return None if found is None else found[1].candidates[0]
 
     def predict(self, hash: bytes, method: Method, plan: Plan) -> PredictReply | None:  # noqa: A002 - as above
         """Return the same as the daemon's answer, with the lane and export that made it, or None.
@@ -93,7 +93,10 @@ class SharedCache:
             InvalidValue: the hash has not 16 bytes.
         """
         found = self._find_plan(hash, method, plan)
-        return None if found is None else candidate_to_wire(found.candidates[0], found.lane, found.export)
+        if found is None:
+            return None
+        view, said = found
+        return candidate_to_wire(said.candidates[0], said.lane, said.export, _speed_in(view))
 
     def decide(self, hash: bytes, constraints: Constraints = _EVERYTHING) -> RoutingDecision | None:  # noqa: A002
         """Return the decision that the daemon would take on an image now, or None.
@@ -109,7 +112,7 @@ class SharedCache:
             system_load=floats[SYSTEM_LOAD],
             resource_availability=floats[AVAILABILITY],
             now=time.time(),
-            speed=speed_of(view.map[_SPEED]),
+            speed=_speed_in(view),
         )
         try:
             decision = decide(prediction, constraints, host, view.context.policy)
@@ -164,10 +167,11 @@ class SharedCache:
         state = "closed" if self._segment is None else f"hits={self._hits} misses={self._misses}"
         return f"<SharedCache {os.fspath(self._path)!r} {state}>"
 
-    def _find_plan(self, hash: bytes, method: Method, plan: Plan) -> Prediction | None:  # noqa: A002 - as above
+    def _find_plan(self, hash: bytes, method: Method, plan: Plan) -> tuple[View, Prediction] | None:  # noqa: A002
         _check(hash)
         found = self._find(plan_key(hash, method, plan), KIND_PLAN)
-        return None if found is None else _read(*found)
+        said = None if found is None else _read(*found)
+        return None if found is None or said is None else (found[0], said)
 
     def _find(self, key: bytes, kind: int) -> tuple[View, bytes] | None:
         """Return the checked copy of a slot with the view it was found in."""
@@ -235,6 +239,10 @@ def _read(view: View, slot: bytes) -> Prediction | None:
     except (ValueError, IndexError):
         return None
     return prediction if prediction.candidates else None
+
+
+def _speed_in(view: View) -> tuple[float, ...]:
+    return speed_of(view.map[_SPEED])
 
 
 def _check(key: bytes) -> None:

@@ -322,12 +322,15 @@ def plan_from_wire(plan: WirePlan) -> Plan:
         raise
 
 
-def candidate_to_wire(candidate: Candidate, lane: Lane, export: ExportInfo | None) -> PredictReply:
-    """Return a candidate's numbers as the answer to Predict."""
+def candidate_to_wire(
+    candidate: Candidate, lane: Lane, export: ExportInfo | None, speed: tuple[float, ...] = ()
+) -> PredictReply:
+    """Return a candidate's numbers as the answer to Predict on a host of this speed (`router.Host.speed`)."""
+    ratio = speed[METHODS.index(candidate.method)] if speed else 1.0
     return PredictReply(
         quality=candidate.quality,
         quality_error=candidate.quality_error,
-        seconds=candidate.seconds,
+        seconds=candidate.seconds * ratio,
         svg_bytes=candidate.svg_bytes,
         lane=lane,
         export=export,

@@ -13,9 +13,8 @@ from router import METHODS, RoutingDecision
 from tests.daemon.harness import PATIENCE, Daemon, StartDaemon, launch, stop, wait_ready
 from tests.daemon.pictures import png
 from tests.exports import write_export
-from vecroute import Client, SharedCache, image_hash
+from vecroute import Client, image_hash
 from vecroute._interface import INTERFACE
-from vecroute._paths import cache_path
 from vecroute._varlink import encode_call
 from vecroute.errors import InvalidValue
 
@@ -99,17 +98,16 @@ def test_readers_of_the_shared_cache_decide_as_the_daemon_does_on_a_slow_host(da
         _report(client, decision, times=2.6)
         budget = decision.estimated_seconds * 2
         _wait(lambda: client.route(png(), time_budget=budget).plan != decision.plan)
-        with SharedCache.open(cache_path(daemon.path)) as cache:
-            _wait(lambda: cache.statistics().speed == client.status().speed)
-        theirs, ours = client.route(png(), time_budget=budget), local.route(png(), time_budget=budget)
-        assert ours.cache == "local"
-        # Weights fade by the second: both may be read in two of them.
-        same = {"estimated_seconds": theirs.estimated_seconds}
-        assert ours.estimated_seconds == pytest.approx(theirs.estimated_seconds, rel=1e-3)
-        assert msgspec.structs.replace(_chosen(ours), **same) == _chosen(theirs)
-        assert (
-            theirs.estimated_seconds != client.predict(hash=KEY, method=theirs.primary_method, plan=theirs.plan).seconds
+        # Weights fade by the second: two answers are the same if both fall into one, as sooner or later they do.
+        _wait(
+            lambda: _chosen(local.route(png(), time_budget=budget)) == _chosen(client.route(png(), time_budget=budget))
         )
+        ours = local.route(png(), time_budget=budget)
+        assert ours.cache == "local"
+        assert ours.plan != decision.plan
+        given: dict[str, Any] = {"method": ours.primary_method, "plan": ours.plan}
+        _wait(lambda: client.predict(png(), **given) == local.predict(png(), **given))
+        assert local.predict(png(), **given).seconds == pytest.approx(ours.estimated_seconds, rel=0.01)
 
 
 def test_the_status_tells_how_true_predictions_are_and_the_alarm_ends_with_the_export(

@@ -288,6 +288,19 @@ def test_the_hosts_speed_acts_as_far_as_it_can_be_true(
     assert found == msgspec.structs.replace(decide(SAID, wanted, host), cache="local")
 
 
+def test_a_plans_seconds_are_those_of_this_host(writer: SegmentWriter, cache: SharedCache) -> None:
+    said = prediction(0.5, 4)
+    ppo = said.candidates[3]
+    key = plan_key(A, "ppo", ppo.plan)
+    writer.publish(key, msgspec.structs.replace(said, candidates=(ppo,), base={}), kind=KIND_PLAN)
+    for speed, seconds in (((0.0,) * 4, 0.5), ((1.0, 1.0, 1.0, 3.0), 1.5)):
+        writer.speed(*speed)
+        found = cache.predict(A, "ppo", ppo.plan)
+        assert found is not None
+        assert (found.seconds, found.quality) == (seconds, 0.5)
+    assert cache.get_plan(A, "ppo", ppo.plan) == ppo  # what was predicted stays what it was
+
+
 def test_load_and_policy_act_at_once(writer: SegmentWriter, cache: SharedCache) -> None:
     writer.publish(A, SAID)
     assert getattr(cache.decide(A), "policy", None) == "constrained"
