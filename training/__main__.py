@@ -26,6 +26,8 @@ STEPS = {
 EXPORT, PICTURES = Path("models/exported/default"), Path("pictures")
 # Beside the way from corpus to export: no part of `all`.
 ASIDE = frozenset({"pictures", "reuse", "plot", "bundle"})
+ORDER = [step for step in STEPS if step not in ASIDE]
+GROUPS = {"labels": ORDER[: ORDER.index("train")], "all": ORDER}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -34,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     Returns 0, 1 with what is wrong or missing on standard error, or 130 when stopped by Ctrl-C.
     """
     settings = _parse(argv)
-    chosen = [step for step in STEPS if step not in ASIDE] if "all" in settings.step else settings.step
+    chosen = [step for word in settings.step for step in GROUPS.get(word, [word])]
     work = _steps.Work(
         corpus=settings.corpus,
         folder=settings.work,
@@ -42,6 +44,7 @@ def main(argv: list[str] | None = None) -> int:
         export=settings.out or (PICTURES if chosen == ["pictures"] else EXPORT),
         workers=settings.workers,
         scale=settings.scale,
+        largest=settings.largest,
         limit=settings.limit,
         tables=settings.tables,
         source=settings.source,
@@ -79,7 +82,7 @@ def _run(step: str, work: _steps.Work) -> bool:
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
-    parser.add_argument("step", nargs="+", choices=[*STEPS, "all"], help="run in this order")
+    parser.add_argument("step", nargs="+", choices=[*STEPS, *GROUPS], help="in this order; labels: all before train")
     parser.add_argument("--corpus", type=Path, default=Path("corpus"), help="where the packages lie (%(default)s)")
     parser.add_argument("--work", type=Path, default=Path("labels-work"), help="where runs are kept (%(default)s)")
     parser.add_argument("--labels", type=Path, default=Path("training/labels"), help="Parquet tables (%(default)s)")
@@ -88,6 +91,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--engine", choices=["local", "ray"], default="local", help="what labels (%(default)s)")
     parser.add_argument("--ray-address", help="a cluster, host:port (one that runs here, else one of its own)")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the corpus to use (%(default)s)")
+    parser.add_argument("--largest", type=_count, help="no image has a longer side, px; to try things out (no limit)")
     parser.add_argument("--limit", type=_count, help="so many pictures, spread evenly over families (all)")
     parser.add_argument("--tables", type=Path, default=TABLES, help="labels to reuse (those of the package)")
     parser.add_argument("--source", type=Path, default=SOURCE, help="the export trained on them (the default export)")

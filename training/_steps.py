@@ -48,6 +48,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     export: Path
     workers: int | None
     scale: float
+    largest: int | None = None  # px
     limit: int | None = None  # pictures
     tables: Path = TABLES  # reuse: finished labels,
     source: Path = EXPORT  # and the export that offered their plans
@@ -196,6 +197,8 @@ def _specs(work: Work) -> tuple[list[ImageSpec], list[FamilyMissing]]:
             found += specs(family, names, count=max(1, round(family.images * work.scale)), seed=SEED)
     if not found:
         raise missing[0]
+    if work.largest is not None:
+        found = [msgspec.structs.replace(spec, longest=min(spec.longest, work.largest)) for spec in found]
     return sorted(found, key=lambda spec: spec.key), missing
 
 
