@@ -96,7 +96,10 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--tables", type=Path, default=TABLES, help="labels to reuse (those of the package)")
     parser.add_argument("--source", type=Path, default=SOURCE, help="the export trained on them (the default export)")
     parser.add_argument("--zip", type=Path, default=Path("export.zip"), help="what bundle writes (%(default)s)")
-    return parser.parse_args(argv)
+    settings = parser.parse_args(argv)
+    if settings.ray_address and settings.engine != "ray":
+        parser.error("--ray-address is of use with --engine ray only")
+    return settings
 
 
 def _count(text: str) -> int:

@@ -52,9 +52,13 @@ class LabelFile:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._path.open("ab", buffering=0)
+        except OSError as exc:
+            raise LabelsUnwritable(self._path, exc.strerror or str(exc)) from exc
+        try:
             self._lock()
             self._end_last_line()
         except OSError as exc:
+            self._file.close()
             raise LabelsUnwritable(self._path, exc.strerror or str(exc)) from exc
         return self
 

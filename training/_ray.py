@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import socket
 import sys
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager, redirect_stdout
@@ -23,6 +24,7 @@ RETRIES = 3
 _PACKAGES = ("router", "vecroute", "models", "converter", "training")
 # A task names folders; all their files travel, but of these only what matches.
 _NEEDED = {"corpus": "*.tgz"}
+_KNOCK_SECONDS = 10.0
 _LEFT_HERE = ["__pycache__/", "labels/", "exported/*", "!exported/default/"]
 
 
@@ -72,6 +74,7 @@ class RayEngine:
         # What Ray prints belongs beside the progress bar, not among the figures.
         with redirect_stdout(sys.stderr):
             try:
+                _knock(self._address)
                 self._ray.init(
                     address=self._address,
                     include_dashboard=False,
@@ -79,7 +82,7 @@ class RayEngine:
                     logging_level="ERROR",
                     runtime_env={"py_modules": _packages(), "excludes": _LEFT_HERE},
                 )
-            except (ConnectionError, RuntimeError, ValueError, TimeoutError) as exc:
+            except (OSError, RuntimeError, ValueError) as exc:
                 raise ClusterUnreachable(self._address, reason(exc)) from exc
             try:
                 yield
@@ -129,6 +132,13 @@ class _Loader:
         if folder not in self._loaded:
             self._loaded[folder] = pack((p for p in folder.glob(pattern) if p.is_file()), self._put)
         return self._loaded[folder]
+
+
+def _knock(address: str | None) -> None:
+    """Raise OSError or ValueError unless something listens at host:port; Ray itself would wait for minutes."""
+    if address and address not in ("auto", "local") and "://" not in address:
+        host, _, port = address.rpartition(":")
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_SECONDS).close()
 
 
 def _packages() -> list[str]:

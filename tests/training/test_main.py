@@ -186,6 +186,13 @@ def test_workers_are_at_least_one(work: Train, workers: str, capsys: pytest.Capt
     assert "--workers" in capsys.readouterr().err
 
 
+def test_an_address_without_its_engine_is_refused(work: Train, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        work("search", "--ray-address", "127.0.0.1:6379")
+    assert refused.value.code == 2
+    assert "--engine ray" in capsys.readouterr().err
+
+
 def test_help_names_every_step() -> None:
     done = subprocess.run([sys.executable, "-m", "training", "--help"], capture_output=True, text=True, check=True)
     assert all(step in done.stdout for step in [*STEPS, "all"])
