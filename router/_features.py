@@ -11,7 +11,8 @@ from router.errors import InvalidFeatures
 class Features(msgspec.Struct, frozen=True, kw_only=True):
     """One image in numbers. `None` means "not measured": consumers put the training mean in its place.
 
-    Pixel statistics are taken at native resolution, on every n-th pixel of each axis where a side exceeds 512 px.
+    Pixel statistics are taken at native resolution, on every n-th pixel of each axis where a side exceeds 512 px; those
+    of windows (from `smoothness` on) on 4 x 4 tiles of native pixels.
     Colours are those of the image over its backdrop (see `router.pixels.backdrop`); luminance is BT.601, 0..255.
     """
 
@@ -59,6 +60,21 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     """Pixels per 1,000 whose colour (3 bits a channel) differs to the left and above; grows with the part count."""
     short_side: float | None = None
     """The smaller of width and height, pixels."""
+    smoothness: float | None = None
+    """0..1: mean of C2 / (variance + C2) over windows of 7 x 7 px, C2 = 58.5 (SSIM's): what is left of an image's SSIM
+    when all detail goes and every mean stays."""
+    faint_texture: float | None = None
+    """0..1: share of windows whose luminance varies faintly (variance 1..16): soft gradients, compression."""
+    middle_texture: float | None = None
+    """0..1: share of windows with variance 16..256: noise, shading, soft shadows."""
+    hard_edges: float | None = None
+    """0..1: SSIM of the image against itself with every edge made as steep as pixels allow."""
+    hard_alpha: float | None = None
+    """0..1: SSIM of alpha against alpha cut at one half; 1 is opaque, or aliased."""
+    poster: float | None = None
+    """0..1: SSIM of the image against itself in eight levels."""
+    despeckled: float | None = None
+    """0..1: SSIM of the image against its 3 x 3 median: thin lines, small type and noise make it low."""
 
     def __post_init__(self) -> None:
         for name in FEATURE_NAMES:

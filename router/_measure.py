@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from router._decode import Pixels
 from router._features import Features
+from router._windows import shown_on, windows
 
 # Statistics look at every n-th pixel where a side is longer, so that a large image costs no more than this.
 LONGEST_SIDE = 512
@@ -92,6 +93,7 @@ def measure(pixels: Pixels, file_size: int) -> Features:
         blockiness=_blockiness(grey) if planes.native else 1.0,
         part_density=_part_density(planes.view),
         short_side=float(min(width, height)),
+        **msgspec.structs.asdict(windows(pixels, planes.ground)),
     )
 
 
@@ -101,6 +103,7 @@ class _Planes(msgspec.Struct, frozen=True):
     view: Pixels
     alpha: Grey
     grey: Grey
+    ground: int
     opaque: bool
     native: bool
 
@@ -110,11 +113,10 @@ def _planes(pixels: Pixels) -> _Planes:
     alpha = np.asarray(cv2.extractChannel(view, 3), dtype=np.uint8)
     grey = np.asarray(cv2.cvtColor(view, cv2.COLOR_RGBA2GRAY), dtype=np.uint8)
     opaque = cv2.minMaxLoc(alpha)[0] == 255
+    ground = 0 if opaque else backdrop(view)
     if not opaque:
-        shown = cv2.multiply(grey, alpha, scale=1 / 255)
-        # On black the product is already what shows; on white the rest of each pixel is white.
-        grey = np.asarray(cv2.add(shown, cv2.bitwise_not(alpha)) if backdrop(view) else shown, dtype=np.uint8)
-    return _Planes(view, alpha, grey, opaque, view.shape == pixels.shape)
+        grey = shown_on(ground, grey, alpha)
+    return _Planes(view, alpha, grey, ground, opaque, view.shape == pixels.shape)
 
 
 def _strided(pixels: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:

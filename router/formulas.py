@@ -7,11 +7,11 @@ from router._features import Features
 from router._plan import Plan
 from router._rules import UNKNOWN_AREA
 
-# Upscale steps worth trying, and the most pixels that may be traced at steps up to 3 and above: beyond these a trace
-# takes longer than the quality it adds is worth (0.3 s per million pixels).
+# Upscale steps worth trying, and the most pixels that may be traced at each: beyond these a trace takes longer than the
+# quality it adds is worth (0.1 to 0.3 s per million pixels).
 STEPS = (1, 2, 3, 4, 6, 8)
-MOST_TRACED, MOST_TRACED_FINE = 4_500_000, 1_600_000
-FINE_STEP = 3
+MOST_TRACED = 4_500_000
+_MOST_TRACED_AT = {1: MOST_TRACED, 2: MOST_TRACED, 3: 3_000_000, 4: 1_200_000, 6: 1_200_000, 8: 1_200_000}
 LONGEST_TRACED_SIDE = 65_534  # VTracer refuses more
 
 
@@ -20,22 +20,20 @@ def ladder(features: Features, count: int = len(STEPS)) -> tuple[int, ...]:
     area = features.image_area or UNKNOWN_AREA
     aspect = features.aspect_ratio or 1.0
     longest = LONGEST_TRACED_SIDE / math.sqrt(area * max(aspect, 1 / aspect))
-    affordable = [
-        s for s in STEPS if area * s * s <= (MOST_TRACED if s <= FINE_STEP else MOST_TRACED_FINE) and s <= longest
-    ]
+    affordable = [s for s in STEPS if area * s * s <= _MOST_TRACED_AT[s] and s <= longest]
     return tuple(affordable[-count:]) or (1,)
 
 
 def performance_plans(_: Features) -> tuple[Plan, ...]:
-    """Return the one fixed preset: a polygon trace at 1x with few layers, the least time at acceptable quality."""
-    return (Plan(color_precision=5, layer_difference=48),)
+    """Return the one fixed preset: a trace at 1x with few layers, the least time at acceptable quality."""
+    return (PERFORMANCE,)
 
 
-def feature_mapping_plans(features: Features) -> tuple[Plan, ...]:
-    """Return up to three plans, coarse, middle and fine, from the closed formulas."""
+def feature_mapping_plans(features: Features, formulas: "Formulas | None" = None) -> tuple[Plan, ...]:
+    """Return up to two plans, a middle and a fine one, from the closed formulas."""
     steps = ladder(features)
-    chosen = dict.fromkeys((steps[0], steps[len(steps) // 2], steps[-1]))
-    return tuple(_mapped(features, step) for step in chosen)
+    chosen = dict.fromkeys((steps[(len(steps) - 1) // 2], steps[-1]))
+    return tuple(mapped(features, step, formulas or FORMULAS) for step in chosen)
 
 
 class Line(NamedTuple):
@@ -51,40 +49,60 @@ class Line(NamedTuple):
         return round(min(max(self.intercept + self.slope * x, self.low), self.high))
 
 
-# Feature -> parameter. The constants of the first five were fitted to the searched images, for the least cost that the
-# search's surrogate foretells (training/_fit.py): on average -0.108, where the least-squares lines that
-# `python -m training fit` prints come to -0.102. The others follow VTracer's documented meaning: they act on splines,
-# which the search hardly ever chose, and the last one on the digits of coordinates.
-COLOR_PRECISION = Line(3.0, 0.5, 6, 7)  # of math.log2(unique colours)
-PALETTE = Line(0.0, 2.0, 4, 16)  # of the palette size
-LAYER_DIFFERENCE = Line(48.0, -8.0, 16, 48)  # of the gradient strength
-FILTER_SPECKLE = Line(2.0, 1.0, 4, 6)  # of the upscale step
-DENOISE = Line(-0.5, 0.67, 0, 1)  # of the noise level: on from about 1.5 luminance steps
-CORNER_THRESHOLD = Line(75.0, -100.0, 45, 75)  # of the edge density
-LENGTH_THRESHOLD = Line(6.0, -0.4, 3.5, 6)  # of the corner density
-SPLICE_THRESHOLD = Line(45.0, 10.0, 45, 70)  # of the gradient strength
-MAX_ITERATIONS = Line(6.0, 10.0, 8, 14)  # of the complexity
-PATH_PRECISION = Line(1.0, 0.2, 1, 2)  # of the entropy
-# Where more of the image than this is softly transparent inside, binary alpha loses shadows and glass.
-SOFT_INTERIOR = 0.01
+class Formulas(NamedTuple):
+    """The constants of `feature_mapping`: what each parameter hangs on, and how.
+
+    The first eight are fitted to the searched images, for the least cost that the search's surrogate foretells
+    (`python -m training fit` prints them). The others follow VTracer's documented meaning: they act on curves, which
+    the search hardly ever chose, and the last one on the digits of coordinates.
+    """
+
+    color_precision: Line  # of math.log2(unique colours)
+    palette: Line  # of the palette size
+    layer_difference: Line  # of the gradient strength
+    filter_speckle: Line  # of the upscale step
+    denoise: Line  # of the noise level
+    outlines: Line  # of the complexity: 1 keeps pixel outlines, 0 makes polygons of them
+    most_palette: float  # palettes larger than this are not reduced
+    soft_interior: float  # above it binary alpha loses shadows and glass
+    corner_threshold: Line = Line(75.0, -100.0, 45, 75)  # of the edge density
+    length_threshold: Line = Line(6.0, -0.4, 3.5, 6)  # of the corner density
+    splice_threshold: Line = Line(45.0, 10.0, 45, 70)  # of the gradient strength
+    max_iterations: Line = Line(6.0, 10.0, 8, 14)  # of the complexity
+    path_precision: Line = Line(1.0, 0.2, 1, 2)  # of the entropy
 
 
-def _mapped(features: Features, step: int) -> Plan:
+PERFORMANCE = Plan(mode="none", color_precision=6, filter_speckle=1, layer_difference=24)
+FORMULAS = Formulas(
+    color_precision=Line(7.87, 0.29, 4, 8),
+    palette=Line(0.18, 1.71, 3, 64),
+    layer_difference=Line(8.41, -2.53, 0, 64),
+    filter_speckle=Line(3.53, 0.86, 1, 8),
+    denoise=Line(-0.61, 0.02, 0, 3),
+    outlines=Line(1.34, 1.95, 0, 1),
+    most_palette=126.8,
+    soft_interior=0.0025,
+)
+
+
+def mapped(features: Features, step: int, formulas: Formulas) -> Plan:
+    """Return the plan that the formulas give an image at an upscale step."""
     known = {name: value for name in _NEUTRAL if (value := getattr(features, name)) is not None}
     x = _NEUTRAL | known
     return Plan(
         upscale=step,
-        matte="bands" if x["soft_alpha_interior"] > SOFT_INTERIOR else "binary",
-        palette=PALETTE.at(x["palette_size"]),
-        denoise=DENOISE.at(x["noise_level"]),
-        color_precision=COLOR_PRECISION.at(math.log2(max(x["unique_colors"], 1))),
-        layer_difference=LAYER_DIFFERENCE.at(x["gradient_strength"]),
-        filter_speckle=FILTER_SPECKLE.at(step),
-        corner_threshold=CORNER_THRESHOLD.at(x["edge_density"]),
-        length_threshold=max(3.5, LENGTH_THRESHOLD.at(x["corner_density"])),
-        splice_threshold=SPLICE_THRESHOLD.at(x["gradient_strength"]),
-        max_iterations=MAX_ITERATIONS.at(x["complexity_score"]),
-        path_precision=PATH_PRECISION.at(x["entropy"]),
+        matte="bands" if x["soft_alpha_interior"] > formulas.soft_interior else "binary",
+        palette=formulas.palette.at(x["palette_size"]) if x["palette_size"] <= formulas.most_palette else 0,
+        denoise=formulas.denoise.at(x["noise_level"]),
+        mode="none" if formulas.outlines.at(x["complexity_score"]) else "polygon",
+        color_precision=formulas.color_precision.at(math.log2(max(x["unique_colors"], 1))),
+        layer_difference=formulas.layer_difference.at(x["gradient_strength"]),
+        filter_speckle=formulas.filter_speckle.at(step),
+        corner_threshold=formulas.corner_threshold.at(x["edge_density"]),
+        length_threshold=max(3.5, formulas.length_threshold.at(x["corner_density"])),
+        splice_threshold=formulas.splice_threshold.at(x["gradient_strength"]),
+        max_iterations=formulas.max_iterations.at(x["complexity_score"]),
+        path_precision=formulas.path_precision.at(x["entropy"]),
     )
 
 

@@ -1,72 +1,159 @@
-"""The plan regressor: a surrogate finds each image's best plan per upscale step, and trees learn to name it."""
+"""The plan regressor: models of several kinds learn to name each image's best plan; the least regret wins."""
 
 import random
+from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.base import BaseEstimator
+from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.neural_network import MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from router import FEATURE_NAMES, METHODS, Plan
-from router.formulas import STEPS
-from training._plans import random_plan
-from training._tables import LOG_FEATURES, Array, Table, plan_row
+from router import FEATURE_NAMES, Plan
+from router.formulas import STEPS, ladder
+from training._hash import hash_of
+from training._plans import Found, random_plan
+from training._surrogate import Surrogate
+from training._tables import LOG_FEATURES, Array, Table
+from training.errors import CorpusTooSmall
 
-# What a step's plan is chosen by: ln(1 - quality) + these weights times ln(bytes) and ln(seconds). Halving the bytes is
-# worth 7 % more error, halving the time 10 %: half of the request grid bounds the bytes, three quarters the time.
-BYTES_WEIGHT, SECONDS_WEIGHT = 0.10, 0.15
-PROPOSALS = 160  # plans a step that the surrogate judges
+IMAGES = 1500  # whose best plans are looked for; more hardly change the models
+ARCHETYPES, PROPOSALS = 24, 96  # plans chosen among, and those they are chosen from
 TREES, LEAF, DEPTH = 40, 4, 10
+PRICING_TREES, PRICING_DEPTH = 14, 7  # each leaf holds a price for every archetype
+NEIGHBOURS = 12
+JUDGES = 6  # every so many drawings judge the models
+HIDDEN = (64, 48)
 # Regressor outputs: the plan parameter, and codes where the number itself is no good to average.
 PALETTE_CODES = {0: 7.0, 3: 1.58, 4: 2.0, 6: 2.58, 8: 3.0, 12: 3.58, 16: 4.0, 24: 4.58, 32: 5.0, 64: 6.0}
 MATTE_CODES = {"binary": 0.0, "bands": 1.0}
-MODE_CODES = {"polygon": 0.0, "spline": 1.0}
+MODE_CODES = {"spline": -1.0, "polygon": 0.0, "none": 1.0}
 NUMBERS = ("denoise", "color_precision", "filter_speckle", "layer_difference")
 OUTPUTS = ("palette", "matte", "mode", *NUMBERS)
 
 
-class Surrogate:
-    """Predicts what a plan costs on an image beside the other plans of its step, from the runs of the search.
+class Problem(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """What regressors learn from: rows [scaled features, step] and the cost of every archetype there, [rows, plans].
 
-    Only the difference matters for the choice; what is common to all of an image's plans would drown it.
+    `train` tells the rows that models learn from, `judged` those that they are judged on.
     """
 
-    def __init__(self, table: Table, seed: int) -> None:
-        rows = np.hstack([table.scaled_features()[table.image_of], np.array([plan_row(p) for p in table.plans])])
-        error = np.log(np.maximum(1 - table.quality, 1e-4))
-        cost = error + BYTES_WEIGHT * table.log_bytes + SECONDS_WEIGHT * table.log_seconds
-        steps = table.image_of * 16 + np.array([p.upscale for p in table.plans])
-        sums, counts = np.bincount(steps, weights=cost), np.bincount(steps)
-        compared = counts[steps] > 1
-        relative = cost - sums[steps] / counts[steps]
-        self._model = ExtraTreesRegressor(200, min_samples_leaf=8, max_features=0.6, random_state=seed, n_jobs=-1)
-        self._model.fit(rows[compared], relative[compared])
-
-    def costs(self, features: Array, plans: list[Plan]) -> NDArray[np.float64]:
-        """Return the predicted cost of each plan on the image with these (scaled) features."""
-        rows = np.hstack([np.repeat(features[None], len(plans), axis=0), np.array([plan_row(p) for p in plans])])
-        return np.asarray(self._model.predict(rows))
+    rows: Array
+    costs: NDArray[np.float64]
+    archetypes: tuple[Plan, ...]
+    train: NDArray[np.bool_]
+    judged: NDArray[np.bool_]
 
 
-def best_plans(table: Table, seed: int) -> tuple[Array, list[Plan]]:
-    """Return rows (scaled features, upscale) and the plan that the search's surrogate finds best for each."""
-    surrogate = Surrogate(table, seed)
+class Fitted(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """The regressor that won: a model that names the plan itself, or one that prices `archetypes`; all regrets."""
+
+    kind: str
+    model: BaseEstimator
+    archetypes: tuple[Plan, ...] | None
+    regrets: dict[str, float]
+
+
+def problem(table: Table, elites: Sequence[Found], seed: int) -> Problem:
+    """Return what there is to learn: the surrogate prices the archetypes on some images at each affordable step.
+
+    Raises:
+        CorpusTooSmall: no image has two runs at one step.
+    """
+    rng = random.Random(seed)
+    pool = proposals(table, elites, rng)
+    images = rng.sample(range(len(table.labels)), min(IMAGES, len(table.labels)))
     scaled = table.scaled_features()
-    rows, plans = [], []
-    for image, label in enumerate(table.labels):
-        rng = random.Random(f"{seed}-{label.key}")
-        for step in STEPS:
-            proposals = [random_plan(label.features, step, rng) for _ in range(PROPOSALS)]
-            plans.append(proposals[int(surrogate.costs(scaled[image], proposals).argmin())])
-            rows.append([*scaled[image], step])
-    return np.array(rows, dtype=np.float32), plans
+    pairs = [(image, step) for image in images for step in ladder(table.labels[image].features)]
+    rows = np.array([[*scaled[image], step] for image, step in pairs], dtype=np.float32)
+    try:
+        surrogate = Surrogate(table, seed)
+    except ValueError as exc:
+        raise CorpusTooSmall("no image has two plans of one step to compare") from exc
+    costs = np.empty((len(rows), len(pool)))
+    for step in STEPS:
+        own = rows[:, -1] == step
+        if own.any():
+            plans = [msgspec.structs.replace(plan, upscale=step) for plan in pool]
+            costs[own] = surrogate.costs(rows[own, :-1], plans)
+    kept = cover(costs, ARCHETYPES)
+    specs = [table.labels[image].spec for image, _ in pairs]
+    unseen = np.array([hash_of(f"{spec.family}/{spec.drawing}") % JUDGES == 0 for spec in specs])
+    # A corpus too small to set drawings aside judges itself.
+    train = ~unseen if 0 < unseen.sum() < len(unseen) else np.ones(len(rows), dtype=np.bool_)
+    judged = ~unseen if train.all() else unseen
+    return Problem(rows=rows, costs=costs[:, kept], archetypes=tuple(pool[i] for i in kept), train=train, judged=judged)
 
 
-def fit_regressor(rows: Array, plans: list[Plan], seed: int) -> ExtraTreesRegressor:
-    """Return trees that name the plan: [features, upscale] -> `OUTPUTS`, coded."""
-    model = ExtraTreesRegressor(
-        TREES, min_samples_leaf=LEAF, max_depth=DEPTH, max_features=0.5, random_state=seed, n_jobs=-1
-    )
-    return model.fit(rows, np.array([outputs(plan) for plan in plans], dtype=np.float32))
+def proposals(table: Table, elites: Sequence[Found], rng: random.Random) -> list[Plan]:
+    """Return plans worth choosing among, at 1x: those that search found best oftenest, and random ones without it."""
+    known = [msgspec.structs.replace(plan, upscale=1) for one in elites for plan in one.plans[:1]]
+    picked = list(dict.fromkeys(rng.sample(known, len(known))))[:PROPOSALS]
+    label = table.labels[0]
+    return picked or [random_plan(label.features, 1, rng) for _ in range(PROPOSALS)]
+
+
+def cover(costs: NDArray[np.float64], count: int) -> list[int]:
+    """Return the columns that, one after the other, lower the mean cost of each row's best column most."""
+    chosen: list[int] = []
+    best = np.full(len(costs), np.inf)
+    for _ in range(min(count, costs.shape[1])):
+        means = np.minimum(best[:, None], costs).mean(axis=0)
+        means[chosen] = np.inf
+        chosen.append(int(means.argmin()))
+        best = np.minimum(best, costs[:, chosen[-1]])
+    return chosen
+
+
+def fit_regressor(given: Problem, seed: int) -> Fitted:
+    """Fit every kind on the trained rows, judge them on the others, and return the one with the least regret.
+
+    Regret is the mean of how much more the named plan costs than the row's best archetype, in ln(1 - quality).
+    """
+    best = given.costs.argmin(axis=1)
+    named = np.array([outputs(plan) for plan in given.archetypes], dtype=np.float32)
+    models = _kinds(seed)
+    regrets = {}
+    for kind, model in models.items():
+        prices = kind in PRICING
+        model.fit(given.rows[given.train], given.costs[given.train] if prices else named[best[given.train]])
+        said = np.asarray(model.predict(given.rows[given.judged]))
+        # A plan between archetypes is priced as the nearest of them.
+        column = said.argmin(axis=1) if prices else _nearest(said, named)
+        costs = given.costs[given.judged]
+        regrets[kind] = float((costs[np.arange(len(costs)), column] - costs.min(axis=1)).mean())
+    kind = min(regrets, key=regrets.__getitem__)
+    model = models[kind].fit(given.rows, given.costs if kind in PRICING else named[best])
+    return Fitted(kind=kind, model=model, archetypes=given.archetypes if kind in PRICING else None, regrets=regrets)
+
+
+# The kinds that price every archetype; the others name a plan's parameters.
+PRICING = frozenset({"network pricing", "trees pricing"})
+
+
+def _kinds(seed: int) -> dict[str, BaseEstimator]:
+    trees = {"min_samples_leaf": LEAF, "max_depth": DEPTH, "random_state": seed, "n_jobs": -1}
+    network = MLPRegressor(hidden_layer_sizes=HIDDEN, alpha=1e-3, early_stopping=True, random_state=seed, max_iter=400)
+    return {
+        "extra trees": ExtraTreesRegressor(TREES, max_features=0.5, **trees),
+        "random forest": RandomForestRegressor(TREES, max_features=0.5, **trees),
+        "neighbours": make_pipeline(StandardScaler(), KNeighborsRegressor(NEIGHBOURS, weights="distance")),
+        "trees pricing": ExtraTreesRegressor(
+            PRICING_TREES, max_features=0.5, **trees | {"max_depth": PRICING_DEPTH, "min_samples_leaf": 8}
+        ),
+        "network pricing": make_pipeline(StandardScaler(), network),
+    }
+
+
+def _nearest(said: NDArray[np.float32], named: Array) -> NDArray[np.intp]:
+    """Return the archetype nearest to each named plan, every output scaled by its spread."""
+    spread = named.std(axis=0) + 1e-6
+    distance = ((said[:, None] - named) / spread) ** 2
+    return np.asarray(distance.sum(axis=2).argmin(axis=1))
 
 
 def outputs(plan: Plan) -> list[float]:
@@ -79,45 +166,8 @@ def outputs(plan: Plan) -> list[float]:
     ]
 
 
-def formula_constants(plans: list[Plan], rows: Array) -> dict[str, tuple[float, float]]:
-    """Return intercept and slope of each closed formula of `feature_mapping`, by least squares on the best plans."""
-    polygon = np.array([p.mode == "polygon" for p in plans])
-    fitted = {}
-    for name, feature in (
-        ("palette", "palette_size"),
-        ("color_precision", "unique_colors"),
-        ("layer_difference", "gradient_strength"),
-        ("filter_speckle", "upscale"),
-    ):
-        column = -1 if feature == "upscale" else FEATURE_NAMES.index(feature)
-        value = np.array([PALETTE_CODES[p.palette] if name == "palette" else getattr(p, name) for p in plans])
-        slope, intercept = np.polyfit(rows[polygon, column], value[polygon], 1)
-        fitted[name] = (round(float(intercept), 3), round(float(slope), 3))
-    return fitted
-
-
 def fill_values(table: Table) -> Array:
     """Return the mean of each feature, as it stands for one that was not measured (before any logarithm)."""
     scaled = table.scaled_features().mean(axis=0)
     logged = [name in LOG_FEATURES for name in FEATURE_NAMES]
     return np.asarray(np.where(logged, np.expm1(scaled), scaled), dtype=np.float32)
-
-
-def rule_constants(table: Table) -> dict[str, float]:
-    """Return the constants of `router/_rules.py`: seconds and bytes per traced pixel of the methods' candidates.
-
-    Slopes are medians over large traces, fixed parts medians over small ones, margins the 95th percentile of measured
-    over estimated.
-    """
-    column = FEATURE_NAMES.index("image_area")
-    run = np.flatnonzero(np.isin(table.origins, METHODS))
-    upscale = np.array([table.plans[r].upscale for r in run])
-    pixels = table.features[table.image_of[run], column].astype(np.float64) * upscale**2
-    constants: dict[str, float] = {}
-    for name, measured in (("seconds", np.exp(table.log_seconds[run])), ("bytes", np.exp(table.log_bytes[run]))):
-        large, small = pixels >= np.median(pixels), pixels <= np.percentile(pixels, 10)
-        slope = float(np.median(measured[large] / pixels[large]))
-        fixed = max(float(np.median(measured[small] - slope * pixels[small])), 0.0)
-        margin = float(np.percentile(measured / (fixed + slope * pixels), 95))
-        constants |= {f"{name}_fixed": fixed, f"{name}_per_pixel": slope, f"{name}_margin": margin}
-    return constants

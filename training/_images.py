@@ -15,8 +15,9 @@ from training._corpus import Drawing, Family
 
 Grade = Literal["clean", "jpeg", "blur", "rescaled", "noise", "aliased"]
 Ground = Literal["transparent", "white", "black"]
-SMALLEST, LARGEST = 48, 1024
+SMALLEST, LARGEST, HUGE = 48, 1024, 2048
 FAVICONS = (16, 24, 32, 48)
+HUGE_SHARE = 0.02
 # Clean logos are the common case; every grade of damage is there often enough to be learnt.
 _GRADES: dict[Grade, int] = {"clean": 60, "jpeg": 16, "blur": 6, "rescaled": 8, "noise": 4, "aliased": 6}
 _GROUNDS: dict[Ground, int] = {"transparent": 60, "white": 32, "black": 8}
@@ -71,8 +72,10 @@ def _spec(family: Family, name: str, rng: random.Random, held_out: float) -> Ima
 
 
 def _size(rng: random.Random) -> int:
-    """Return a longer side of 48..1024 px, small ones oftener: logos lie about so, and large ones cost most."""
-    return round(SMALLEST * math.pow(LARGEST / SMALLEST, rng.random() ** 1.5))
+    """Return a longer side of 48..2048 px, small ones oftener: logos lie about so, and large ones cost most."""
+    if rng.random() < HUGE_SHARE:
+        return round(rng.uniform(LARGEST, HUGE))
+    return round(SMALLEST * math.pow(LARGEST / SMALLEST, rng.random() ** 1.8))
 
 
 def _amount(grade: Grade, rng: random.Random) -> float:

@@ -1,7 +1,6 @@
 """Training of the predictor: batches of images with all their runs, early stopping on unseen drawings, fixed seed."""
 
 import copy
-import hashlib
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -11,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from training._hash import hash_of
 from training._network import MEMBERS, Member, Predictor, readable
 from training._tables import Array, Table, plan_row
 
@@ -84,11 +84,6 @@ def train(
         fit, check = (trained[~fold], trained[fold]) if 0 < fold.sum() < len(fold) else (trained, trained)
         members.append(_train_member(member, batches, fit, check, partial(report, index)))
     return Predictor(members).eval()
-
-
-def hash_of(text: str) -> int:
-    """Return a number that is the same on every run and machine."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
 def _train_member(

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from converter._fixed import FIXED
-from converter._score import render, similarity
+from converter._score import Reference, render
 from converter._trace import run_plan
 from converter.errors import ConverterError
 from models import Export, load_export
@@ -16,8 +16,9 @@ from router import Features, Method, Plan
 from router.formulas import MOST_TRACED
 from router.pixels import Pixels, decode, measure, premultiplied, thumbnail
 from training._corpus import Drawing, drawings, families
+from training._explore import cost, explore
 from training._images import ImageSpec, draw
-from training._plans import random_plans
+from training._plans import Elites, random_plans, read_elites
 
 THUMBNAIL = 32
 
@@ -46,11 +47,16 @@ class Label(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker does with one image: fixed plans, random ones, and the export's candidates where asked for."""
+    """What a worker does with one image: fixed plans, random ones, and the export's candidates where asked for.
+
+    Random plans lie near what search found where `elites` names the folder it left; `trials` searches this image.
+    """
 
     spec: ImageSpec
     fixed: tuple[str, ...] = tuple(FIXED)
     random_plans: int = 0
+    elites: Path | None = None
+    trials: int = 0
     export: Path | None = None
     corpus: Path
     seed: int = 0
@@ -61,12 +67,21 @@ def label(task: Task) -> Label:
     data = draw(task.spec, _drawing(task.corpus, task.spec))
     pixels = decode(data)
     features = measure(pixels, len(data))
+    reference = Reference(pixels)
     runs, failures = [], []
     for origin, plan in _plans(task, features):
         try:
-            runs.append(_run(pixels, origin, plan))
+            runs.append(_run(pixels, reference, origin, plan))
         except ConverterError as exc:
             failures.append(f"{origin}: {exc}")
+    if task.trials:
+        runs += explore(
+            lambda plan: _run(pixels, reference, "explored", plan),
+            lambda run: cost(run.quality, run.svg_bytes, run.seconds),
+            features,
+            trials=task.trials,
+            seed=task.seed,
+        )
     return Label(
         key=task.spec.key,
         spec=task.spec,
@@ -77,14 +92,14 @@ def label(task: Task) -> Label:
     )
 
 
-def _run(pixels: Pixels, origin: str, plan: Plan) -> Run:
+def _run(pixels: Pixels, reference: Reference, origin: str, plan: Plan) -> Run:
     started = time.thread_time()
     traced = run_plan(pixels, plan)
     seconds = time.thread_time() - started
     return Run(
         origin=origin,
         plan=plan,
-        quality=similarity(render(traced.svg), pixels),
+        quality=reference.similarity(render(traced.svg)),
         seconds=seconds,
         wall_seconds=traced.seconds,
         svg_bytes=len(traced.svg),
@@ -103,7 +118,13 @@ def _plans(task: Task, features: Features) -> list[tuple[str, Plan]]:
     if task.export is not None:
         named += [(method, plan) for method, plan in _candidates(task.export, features)]
     rng = random.Random(f"{task.seed}-{task.spec.key}")
-    return named + [("random", plan) for plan in random_plans(features, task.random_plans, rng)]
+    elites = _elites(task.elites) if task.elites is not None else None
+    return named + [("random", plan) for plan in random_plans(features, task.random_plans, rng, elites)]
+
+
+@functools.cache
+def _elites(folder: Path) -> Elites:
+    return read_elites(folder)
 
 
 @functools.cache

@@ -14,9 +14,11 @@ from models import load_export
 from router import FEATURE_NAMES, Policy
 from training._corpus import drawings, families, fetch
 from training._evaluate import SPLITS, Judged, judge_export
-from training._export import REGRESSOR, Trained, trees_as_onnx, write_export
-from training._fit import best_plans, fill_values, fit_regressor, formula_constants, rule_constants
+from training._explore import found_best
+from training._export import REGRESSOR, Trained, regressor_as_onnx, write_export
+from training._fit import fill_values, fit_regressor, problem
 from training._forest import fit_forest, methods_of
+from training._formulas import fit_constants
 from training._images import ImageSpec, specs
 from training._labelfile import read_labels
 from training._labelling import EngineName, choose_engine, label_all
@@ -24,16 +26,20 @@ from training._learn import EPOCHS, Scaling, scaling, train
 from training._network import MEMBERS
 from training._parquet import read_tables, write_tables
 from training._pictures import spread, write_pictures
+from training._plans import read_elites, write_elites
+from training._policyfile import read_policy
 from training._progress import bar
 from training._repeats import faster, slowdown
 from training._reuse import EXPORT, TABLES
+from training._rules import rule_constants
 from training._run import Label, Task
 from training._tables import Array, Table, plan_row
 from training.errors import CorpusTooSmall, FamilyMissing, Incomplete, StepMissing
 
 SEED = 20261124
-SEARCH_SHARE = 0.4  # of the training images are searched; the others are only labelled
-SEARCH_PLANS = 12
+EXPLORED, TRIALS = 80, 12  # images, and plans tried on each of their upscale steps
+SEARCH_PLANS = 12  # near those found best, on each training image
+LABEL_SHARE = 0.15  # of the training images get the candidates run too, as all held-out ones do
 LABEL_PLANS = 2  # random plans beside the candidates, so that the predictor knows more than what is proposed
 REPEATED = 60  # images run again on their own
 POLICIES = (Policy(name="constrained"), Policy(name="weighted"))
@@ -57,13 +63,23 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     ray_address: str | None = None
 
     @property
+    def explored(self) -> Path:
+        """The runs that looked for the best plans of some images; the plans themselves lie in `elites`."""
+        return self.folder / "explore.jsonl"
+
+    @property
+    def elites(self) -> Path:
+        """The folder of the best plans found."""
+        return self.folder / "elites"
+
+    @property
     def searched(self) -> Path:
-        """The runs of the search."""
+        """The runs of plans near the best ones, on all training images."""
         return self.folder / "search.jsonl"
 
     @property
     def labelled(self) -> Path:
-        """The runs of the methods' candidates."""
+        """The runs of the methods' candidates, on held-out and some training images."""
         return self.folder / "label.jsonl"
 
     @property
@@ -73,8 +89,18 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def fitted(self) -> Path:
-        """An export that holds the plan regressor alone: it offers candidates while labels are made."""
+        """An export that holds the plan regressor and the policy: it offers candidates while labels are made."""
         return self.folder / "fitted"
+
+    @property
+    def probed(self) -> Path:
+        """The runs around the plans that refinement starts from."""
+        return self.folder / "probe.jsonl"
+
+    @property
+    def policy(self) -> Path:
+        """The folder that the trained plan policy lies in."""
+        return self.folder / "policy"
 
 
 def fetch_corpus(work: Work) -> None:
@@ -91,32 +117,56 @@ def fetch_corpus(work: Work) -> None:
         raise Incomplete("fetch", 0, None, missing)
 
 
-def search(work: Work) -> None:
-    """Run random plans from the region worth searching on a share of the training images."""
+def explore(work: Work) -> None:
+    """Search some training images for the best plans of each upscale step."""
     found, missing = _specs(work)
-    trained = [spec for spec in found if spec.split == "train"]
-    some = trained[: max(1, round(len(trained) * SEARCH_SHARE))]
-    _run(
-        "search", [Task(spec=s, random_plans=SEARCH_PLANS, corpus=work.corpus, seed=SEED) for s in some], work, missing
-    )
+    some = [spec for spec in found if spec.split == "train"][: max(1, round(EXPLORED * work.scale))]
+    tasks = [Task(spec=s, fixed=(), trials=TRIALS, corpus=work.corpus, seed=SEED) for s in some]
+    _run("explore", tasks, work, missing)
+    write_elites(work.elites, found_best(_labels(work.explored, "explore")))
+
+
+def search(work: Work) -> None:
+    """Run plans near the best ones on all training images."""
+    read_elites(work.elites)
+    found, missing = _specs(work)
+    tasks = [
+        Task(spec=s, fixed=(), random_plans=SEARCH_PLANS, elites=work.elites, corpus=work.corpus, seed=SEED)
+        for s in found
+        if s.split == "train"
+    ]
+    _run("search", tasks, work, missing)
 
 
 def fit(work: Work) -> None:
-    """Fit the plan regressor, and print the constants of the closed formulas."""
-    table = Table(_labels(work.searched, "search"))
-    rows, plans = best_plans(table, SEED)
-    regressor = trees_as_onnx(fit_regressor(rows, plans, SEED), len(FEATURE_NAMES) + 1)
-    trained = Trained(regressor=regressor, fill=fill_values(table), trained_on=f"{len(table.labels)} searched images")
-    write_export(trained, work.fitted, name="fitted", created=datetime.now(UTC))
-    _print_constants("router/formulas.py (intercept, slope)", formula_constants(plans, rows))
+    """Fit the plan regressor, of the kind with the least regret, and print the constants of the closed formulas."""
+    explored, searched = (_labels(path, path.stem) for path in (work.explored, work.searched))
+    table = Table([*searched, *explored])
+    elites = found_best(explored)
+    given = problem(table, elites, SEED)
+    fitted = fit_regressor(given, SEED)
+    for kind, regret in sorted(fitted.regrets.items(), key=lambda item: item[1]):
+        print(f"fit: {kind}: regret {regret:.4f}", file=sys.stderr)
+    export = Trained(
+        regressor=regressor_as_onnx(fitted, len(FEATURE_NAMES) + 1),
+        fill=fill_values(table),
+        trained_on=f"{len(table.labels)} searched images",
+    )
+    write_export(export, work.fitted, name="fitted", created=datetime.now(UTC))
+    constants = fit_constants(table, given.archetypes, SEED)
+    print(f"constants of router/formulas.py: {msgspec.json.encode(constants).decode()}", file=sys.stderr)
 
 
 def label_images(work: Work) -> None:
-    """Run every candidate of every method, and the fixed plans, on all images."""
+    """Run every candidate of every method, and the fixed plans, on all held-out images and a share of the others."""
     _regressor(work)
     found, missing = _specs(work)
+    trained = [s for s in found if s.split == "train"]
+    some = [s for s in found if s.split != "train"] + trained[: max(1, round(len(trained) * LABEL_SHARE))]
+    elites = work.elites if work.elites.exists() else None
     tasks = [
-        Task(spec=s, random_plans=LABEL_PLANS, export=work.fitted, corpus=work.corpus, seed=SEED + 1) for s in found
+        Task(spec=s, random_plans=LABEL_PLANS, elites=elites, export=work.fitted, corpus=work.corpus, seed=SEED + 1)
+        for s in sorted(some, key=lambda spec: spec.key)
     ]
     _run("label", tasks, work, missing)
 
@@ -138,7 +188,7 @@ def train_models(work: Work) -> None:
     write_tables(work.labels, phases)
     searched, labelled = calm(read_tables(work.labels))
     table = Table([*labelled, *searched])
-    trained = _trained(table, _regressor(work))
+    trained = msgspec.structs.replace(_trained(table, _regressor(work)), policy=read_policy(work.policy))
     created = datetime.now(UTC)
     write_export(trained, work.export, name="vecroute-default", created=created)
     judged = _judged(work, labelled)

@@ -1,0 +1,138 @@
+"""Windows of 7 x 7 pixels, as SSIM looks at them: how much of an image is faint texture, and what hard edges cost it.
+
+SSIM compares windows; where their variance is small against its constant, losing all detail costs little, elsewhere
+nearly everything. So the spread of variances foretells quality, and so does comparing the image with its own crudest
+tracing: hard edges, few colours.
+"""
+
+import cv2
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from router._decode import Pixels
+
+Grey = NDArray[np.uint8]
+Plane = NDArray[np.float32]
+
+WINDOW = 7
+# SSIM's constants for 8-bit planes (Wang et al. 2004): (0.01 * 255)^2 and (0.03 * 255)^2.
+C1, C2 = 6.5025, 58.5225
+# Windows are looked at in at most 4 x 4 tiles of this side, at native resolution.
+TILE, TILES = 40, 4
+# Bounds of the classes of variance, luminance steps squared.
+FAINT, MIDDLE, STRONG = 1.0, 16.0, 256.0
+POSTER_BITS = 5  # dropped of 8: what eight levels leave of an image
+
+
+class Windows(msgspec.Struct, frozen=True):
+    """Shares and similarities, all 0..1; `router.Features` says what each means."""
+
+    smoothness: float
+    faint_texture: float
+    middle_texture: float
+    hard_edges: float
+    hard_alpha: float
+    poster: float
+    despeckled: float
+
+
+def windows(pixels: Pixels, ground: int) -> Windows:
+    """Measure RGBA pixels at native resolution, over a grey ground."""
+    tiled, down, across = _tiles(pixels)
+    alpha = np.asarray(cv2.extractChannel(tiled, 3), dtype=np.uint8)
+    opaque = alpha.min() == 255
+    plane = np.asarray(cv2.cvtColor(tiled, cv2.COLOR_RGBA2GRAY), dtype=np.uint8)
+    if not opaque:
+        plane = shown_on(ground, plane, alpha)
+    inside = _Inside(plane.shape, down, across)
+    compared = _Compared(plane, inside)
+    variance = inside(compared.variance)
+    return Windows(
+        smoothness=float((C2 / (variance + np.float32(C2))).mean()),
+        faint_texture=_between(variance, FAINT, MIDDLE),
+        middle_texture=_between(variance, MIDDLE, STRONG),
+        hard_edges=compared.similarity(_hardened(plane)),
+        hard_alpha=1.0 if opaque else _Compared(alpha, inside).similarity(_cut(alpha)),
+        poster=compared.similarity(_poster(plane)),
+        despeckled=compared.similarity(np.asarray(cv2.medianBlur(plane, 3), dtype=np.uint8)),
+    )
+
+
+def shown_on(ground: int, grey: Grey, alpha: Grey) -> Grey:
+    """Return the luminance that shows where a grey plane with alpha lies on black (0) or white (255)."""
+    shown = cv2.multiply(grey, alpha, scale=1 / 255)
+    # On black the product is already what shows; on white the rest of each pixel is white.
+    return np.asarray(cv2.add(shown, cv2.bitwise_not(alpha)) if ground else shown, dtype=np.uint8)
+
+
+def _tiles(pixels: Pixels) -> tuple[Pixels, int, int]:
+    """Return an image's tiles put together, at least a window a side, and how many there are down and across."""
+    lacking = [(0, max(0, WINDOW - side)) for side in pixels.shape[:2]]
+    if any(after for _, after in lacking):
+        pixels = np.pad(pixels, [*lacking, (0, 0)], mode="edge")
+    (rows, down), (columns, across) = (_spread(side) for side in pixels.shape[:2])
+    words = np.ascontiguousarray(pixels).view(np.uint32)[..., 0]
+    return words[rows[:, None], columns].view(np.uint8).reshape(len(rows), len(columns), 4), down, across
+
+
+def _spread(side: int) -> tuple[NDArray[np.intp], int]:
+    """Return the indices of evenly spread tiles along a side, or all of them where it is short."""
+    if side <= TILE * TILES:
+        return np.arange(side), 1
+    starts = np.linspace(0, side - TILE, TILES).astype(np.intp)
+    return (starts[:, None] + np.arange(TILE)).ravel(), TILES
+
+
+def _hardened(plane: Grey) -> Grey:
+    """Return the plane with every edge as steep as pixels allow: each takes the nearer extreme of its neighbours."""
+    kernel = np.ones((3, 3), np.uint8)
+    low, high = cv2.erode(plane, kernel), cv2.dilate(plane, kernel)
+    return np.asarray(np.where(plane >= cv2.addWeighted(low, 0.5, high, 0.5, 0), high, low), dtype=np.uint8)
+
+
+def _poster(plane: Grey) -> Grey:
+    levels = plane >> POSTER_BITS << POSTER_BITS | np.uint8(1 << (POSTER_BITS - 1))
+    return np.asarray(levels, dtype=np.uint8)
+
+
+def _cut(alpha: Grey) -> Grey:
+    return np.asarray(cv2.threshold(alpha, 127, 255, cv2.THRESH_BINARY)[1], dtype=np.uint8)
+
+
+class _Inside:
+    """Takes the windows that lie whole within one tile out of a plane of window values."""
+
+    def __init__(self, shape: tuple[int, ...], down: int, across: int) -> None:
+        self._tiled = (down, shape[0] // down, across, shape[1] // across)
+
+    def __call__(self, values: Plane) -> Plane:
+        edge = WINDOW // 2
+        return values.reshape(self._tiled)[:, edge : self._tiled[1] - edge, :, edge : self._tiled[3] - edge]
+
+
+class _Compared:
+    """A plane that others are compared with; its own means and variances are computed once."""
+
+    def __init__(self, plane: Grey, inside: _Inside) -> None:
+        self._plane, self._inside = plane.astype(np.float32), inside
+        self._mean = _mean(self._plane)
+        self.variance = np.maximum(_mean(self._plane * self._plane) - self._mean * self._mean, 0)
+
+    def similarity(self, other: Grey) -> float:
+        """Return the SSIM of the plane and another."""
+        theirs = other.astype(np.float32)
+        mean = _mean(theirs)
+        variance = _mean(theirs * theirs) - mean * mean
+        shared = _mean(self._plane * theirs) - self._mean * mean
+        above = (2 * self._mean * mean + C1) * (2 * shared + C2)
+        below = (self._mean * self._mean + mean * mean + C1) * (self.variance + variance + C2)
+        return float(min(max(self._inside(np.divide(above, below, dtype=np.float32)).mean(), 0.0), 1.0))
+
+
+def _mean(plane: Plane) -> Plane:
+    return np.asarray(cv2.boxFilter(plane, cv2.CV_32F, (WINDOW, WINDOW)), dtype=np.float32)
+
+
+def _between(values: Plane, low: float, high: float) -> float:
+    return int(np.count_nonzero((values >= low) & (values < high))) / values.size

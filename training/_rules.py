@@ -1,0 +1,26 @@
+"""The constants of the last fallback: what a trace costs per pixel, from the labels."""
+
+import numpy as np
+
+from router import FEATURE_NAMES, METHODS
+from training._tables import Table
+
+
+def rule_constants(table: Table) -> dict[str, float]:
+    """Return the constants of `router/_rules.py`: seconds and bytes per traced pixel of the methods' candidates.
+
+    Slopes are medians over large traces, fixed parts medians over small ones, margins the 95th percentile of measured
+    over estimated.
+    """
+    column = FEATURE_NAMES.index("image_area")
+    run = np.flatnonzero(np.isin(table.origins, METHODS))
+    upscale = np.array([table.plans[r].upscale for r in run])
+    pixels = table.features[table.image_of[run], column].astype(np.float64) * upscale**2
+    constants: dict[str, float] = {}
+    for name, measured in (("seconds", np.exp(table.log_seconds[run])), ("bytes", np.exp(table.log_bytes[run]))):
+        large, small = pixels >= np.median(pixels), pixels <= np.percentile(pixels, 10)
+        slope = float(np.median(measured[large] / pixels[large]))
+        fixed = max(float(np.median(measured[small] - slope * pixels[small])), 0.0)
+        margin = float(np.percentile(measured / (fixed + slope * pixels), 95))
+        constants |= {f"{name}_fixed": fixed, f"{name}_per_pixel": slope, f"{name}_margin": margin}
+    return constants
