@@ -71,7 +71,7 @@ def shown(notebook: nbformat.NotebookNode, cell: str) -> str:
 
 @pytest.mark.timeout(PATIENCE)
 def test_from_drawings_to_a_zip_that_a_daemon_serves(execute: Execute, corpus_of_all: Path, tmp_path: Path) -> None:
-    done = execute(QUICK=1, REUSE_LABELS=0, CORPUS=corpus_of_all, WORK=tmp_path / "work")
+    done = execute(QUICK=1, CORPUS=corpus_of_all, WORK=tmp_path / "work")
     assert "device: " in shown(done, "install")
     assert "label: " in shown(done, "labels")
     assert "whole held-out families, " in shown(done, "look")
