@@ -5,16 +5,20 @@ import sys
 from pathlib import Path
 
 from models.errors import ExportError
-from training import _handover, _steps
+from training import _handover, _policy, _steps
+from training._learn import EPOCHS
 from training._reuse import EXPORT as SOURCE
 from training._reuse import TABLES
 from training.errors import Incomplete, TrainingError
 
 STEPS = {
     "fetch": _steps.fetch_corpus,
+    "explore": _steps.explore,
     "search": _steps.search,
     "fit": _steps.fit,
+    "ppo": _policy.train_ppo,
     "label": _steps.label_images,
+    "refine": _steps.refine_images,
     "repeat": _steps.repeat,
     "train": _steps.train_models,
     "evaluate": _steps.evaluate,
@@ -49,6 +53,7 @@ def main(argv: list[str] | None = None) -> int:
         tables=settings.tables,
         source=settings.source,
         zip=settings.zip,
+        epochs=settings.epochs,
         engine=settings.engine,
         ray_address=settings.ray_address,
     )
@@ -88,6 +93,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--labels", type=Path, default=Path("training/labels"), help="Parquet tables (%(default)s)")
     parser.add_argument("--out", type=Path, help=f"the export ({EXPORT}), or the folder of pictures ({PICTURES})")
     parser.add_argument("--workers", type=_count, help="images at a time (all processors)")
+    parser.add_argument("--epochs", type=_count, default=EPOCHS, help="passes over the labels (%(default)s)")
     parser.add_argument("--engine", choices=["local", "ray"], default="local", help="what labels (%(default)s)")
     parser.add_argument("--ray-address", help="a cluster, host:port (one that runs here, else one of its own)")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the corpus to use (%(default)s)")

@@ -13,16 +13,19 @@ from converter._grid import GRID, Cell, Judgement, Row, collect, judge, pool
 from models import Export
 from router import METHODS, Candidate, Constraints, Policy, Prediction, RoutingDecision, decide
 from router.pixels import Sample
+from training._forest import forest_errors
 from training._run import THUMBNAIL, Label, Run
+from training._tables import Table
 
 SPLITS = {"families": "whole held-out families", "images": "held-out drawings of trained families"}
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
-    """A split in numbers: `predictor` errors over the methods' candidates, `pooled` and `cells` of the grid."""
+    """A split in numbers: errors of `predictor` over the methods' candidates and of `forest` over the request grid."""
 
     images: int
     predictor: dict[str, float]
+    forest: dict[str, float]
     policies: dict[str, dict[str, float | None]]
     means: dict[str, dict[str, float]]
 
@@ -39,6 +42,7 @@ def judge_export(export: Export, labels: Sequence[Label], policies: Sequence[Pol
     return Judged(
         images=len(labels),
         predictor=predictor_errors(labels, predictions),
+        forest=forest_errors(Table(labels), [p.base for p in predictions]) if predictions[0].base else {},
         policies={p.name: _policy(labels, predictions, p) for p in policies},
         means=_means(labels, predictions, policies[0]),
     )

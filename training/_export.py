@@ -20,10 +20,11 @@ from sklearn.base import BaseEstimator
 
 from router import FEATURE_NAMES
 from router.formulas import STEPS
-from training._fit import MATTE_CODES, MODE_CODES, NUMBERS, PALETTE_CODES
+from training._fit import MATTE_CODES, MODE_CODES, NUMBERS, PALETTE_CODES, Fitted, outputs
 from training._forest import BUDGETS, TARGETS
 from training._learn import Scaling
 from training._network import OUTPUTS, Predictor
+from training._policyfile import POLICY_FILES, TrainedPolicy, write_policy_files
 from training._run import THUMBNAIL
 from training._tables import LOG2_COLUMNS, LOG_FEATURES, PLAN_CODES, PLAN_COLUMNS, Array
 
@@ -35,6 +36,7 @@ ROLES = {
     "base_forest.onnx": "base_forest",
     REGRESSOR: "plan_regressor",
     "golden.npz": "golden",
+    **POLICY_FILES,
 }
 TOLERANCE = 1e-4
 OPSET = 17
@@ -43,7 +45,7 @@ OPSET = 17
 class Trained(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that training produced, ready to be written.
 
-    `regressor` is the plan regressor as ONNX: an export keeps the very one whose plans were labelled.
+    `regressor` and `policy` are ONNX already: an export keeps the very ones whose plans were labelled.
     """
 
     regressor: bytes
@@ -54,6 +56,7 @@ class Trained(msgspec.Struct, frozen=True, kw_only=True):
     sample: tuple[Array, Array, Array] | None = None  # features [1, F], thumbnail [1, 4, S, S], plans [N, P]
     forest: Any = None
     methods: tuple[str, ...] = ()
+    policy: TrainedPolicy | None = None
     metrics: dict[str, float] = {}
     metrics_per_family: dict[str, dict[str, float]] = {}
 
@@ -68,6 +71,8 @@ def write_export(trained: Trained, folder: Path, *, name: str, created: datetime
         if trained.forest is not None:
             (building / "base_forest.onnx").write_bytes(trees_as_onnx(trained.forest, len(FEATURE_NAMES) + 2))
         (building / REGRESSOR).write_bytes(trained.regressor)
+        if trained.policy is not None:
+            write_policy_files(trained.policy, building)
         manifest = _manifest(trained, building, name, created)
         (building / "model_info.json").write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
         building.chmod(0o755)
@@ -121,6 +126,28 @@ def trees_as_onnx(model: BaseEstimator, width: int) -> bytes:
     return bytes(converted.SerializeToString())
 
 
+def regressor_as_onnx(fitted: Fitted, width: int) -> bytes:
+    """Return a plan regressor as ONNX; one that prices archetypes answers the outputs of the cheapest of them."""
+    answer = trees_as_onnx(fitted.model, width)
+    if fitted.archetypes is None:
+        return answer
+    model = onnx.load_from_string(answer)
+    prices = model.graph.output[0].name
+    plans = np.array([outputs(plan) for plan in fitted.archetypes], dtype=np.float32)
+    model.graph.initializer.append(onnx.numpy_helper.from_array(plans, "archetypes"))
+    model.graph.node.extend(
+        [
+            onnx.helper.make_node("ArgMin", [prices], ["cheapest"], axis=1, keepdims=0),
+            onnx.helper.make_node("Gather", ["archetypes", "cheapest"], ["plan"], axis=0),
+        ]
+    )
+    del model.graph.output[:]
+    shape = [None, plans.shape[1]]
+    model.graph.output.append(onnx.helper.make_tensor_value_info("plan", onnx.TensorProto.FLOAT, shape))
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
 def _manifest(trained: Trained, folder: Path, name: str, created: datetime) -> dict[str, Any]:
     features = {"names": FEATURE_NAMES, "log1p": [n for n in FEATURE_NAMES if n in LOG_FEATURES]}
     trees = {**features, "fill": _list(trained.fill)}
@@ -138,6 +165,7 @@ def _manifest(trained: Trained, folder: Path, name: str, created: datetime) -> d
             else {}
         ),
         "regressor": {**trees, "ladder": STEPS, "parameters": _plan_outputs()},
+        **({"policy": trained.policy.spec} if trained.policy is not None else {}),
         "metrics": trained.metrics,
         "metrics_per_family": trained.metrics_per_family,
         "limits": {"max_ms": 50.0},

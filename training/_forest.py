@@ -1,5 +1,8 @@
 """The base forest: which method serves a request best, learnt from what the methods' plans really reached."""
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.calibration import CalibratedClassifierCV
@@ -26,6 +29,25 @@ def best_methods(table: Table, images: NDArray[np.intp]) -> tuple[Array, NDArray
     methods = methods_of(table)
     scaled = table.scaled_features()
     rows, best, groups = [], [], []
+    for cell in _cells(table, images, methods):
+        rows.append([*scaled[cell.image], cell.target, cell.budget])
+        best.append(methods.index(cell.best))
+        groups.append(cell.image)
+    return np.array(rows, dtype=np.float32), np.array(best), np.array(groups)
+
+
+class _Cell(msgspec.Struct, frozen=True):
+    """One image in one cell of the request grid: the method of its best run, and what each method reaches at most."""
+
+    image: int
+    target: float
+    budget: float
+    best: Method
+    utility: dict[Method, float]
+
+
+def _cells(table: Table, images: Iterable[int], methods: tuple[Method, ...]) -> Iterator[_Cell]:
+    """Yield the cells of each image, targets outside, as `router.base_cell` counts them."""
     seconds, size = np.exp(table.log_seconds), np.exp(table.log_bytes)
     for image in images:
         runs = np.flatnonzero((table.image_of == image) & np.isin(table.origins, methods))
@@ -35,10 +57,30 @@ def best_methods(table: Table, images: NDArray[np.intp]) -> tuple[Array, NDArray
             for budget in BUDGETS:
                 utility = np.where(seconds[runs] > budget, 0.0, np.minimum(table.quality[runs] / target, 1.0))
                 order = np.lexsort((size[runs], seconds[runs], -utility.round(6)))
-                rows.append([*scaled[image], target, budget])
-                best.append(methods.index(table.origins[runs[order[0]]]))
-                groups.append(image)
-    return np.array(rows, dtype=np.float32), np.array(best), np.array(groups)
+                reached: dict[Method, float] = {}
+                for run, value in zip(runs, utility.tolist(), strict=True):
+                    reached[table.origins[run]] = max(reached.get(table.origins[run], 0.0), value)
+                yield _Cell(image, target, budget, table.origins[runs[order[0]]], reached)
+
+
+def forest_errors(table: Table, said: Sequence[Mapping[Method, Sequence[float]]]) -> dict[str, float]:
+    """Return how good base tables, one an image, are: accuracy, regret in utility, and the confidence given.
+
+    A calibrated forest is as accurate as it is confident.
+    """
+    hits, regrets, confidence = [], [], []
+    cells = len(TARGETS) * len(BUDGETS)
+    for index, cell in enumerate(_cells(table, range(len(table.labels)), methods_of(table))):
+        base = said[cell.image]
+        named = max(base, key=lambda method: base[method][index % cells])
+        hits.append(named == cell.best)
+        confidence.append(base[named][index % cells])
+        regrets.append(max(cell.utility.values()) - cell.utility.get(named, 0.0))
+    return {
+        "forest_accuracy": float(np.mean(hits)),
+        "forest_regret": float(np.mean(regrets)),
+        "forest_confidence": float(np.mean(confidence)),
+    }
 
 
 def fit_forest(table: Table, images: NDArray[np.intp], seed: int) -> CalibratedClassifierCV:

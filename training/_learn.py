@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from training._hash import hash_of
 from training._network import MEMBERS, Member, Predictor, readable
-from training._tables import Array, Table, plan_row
+from training._tables import Array, Table
 
 EPOCHS, PATIENCE = 160, 24
 BATCH = 48
@@ -45,7 +45,7 @@ def scaling(table: Table, images: NDArray[np.intp]) -> Scaling:
 class Batches:
     """The table as tensors, padded to the same number of runs an image."""
 
-    def __init__(self, table: Table, scale: Scaling) -> None:
+    def __init__(self, table: Table, scale: Scaling, device: torch.device) -> None:
         count = len(table.labels)
         per_image = np.bincount(table.image_of, minlength=count)
         width = int(per_image.max())
@@ -53,7 +53,7 @@ class Batches:
         self.features = torch.tensor((table.scaled_features() - scale.mean) / scale.std)
         pictures = (table.thumbnails.astype(np.float32) / 255 - scale.channel_mean) / scale.channel_std
         self.pictures = torch.tensor(pictures.transpose(0, 3, 1, 2).copy())
-        rows = np.array([plan_row(p) for p in table.plans], dtype=np.float32)
+        rows = table.plan_rows()
         self.plans = torch.zeros(count, width, rows.shape[1])
         self.plans[table.image_of, slot] = torch.tensor(rows)
         self.truth = torch.zeros(count, width, 3)
@@ -61,18 +61,31 @@ class Batches:
         self.truth[table.image_of, slot] = torch.tensor(truth)
         self.mask = torch.zeros(count, width)
         self.mask[table.image_of, slot] = 1.0
-        self.slots = torch.tensor(table.image_of), torch.tensor(slot)
+        for name, values in vars(self).items():
+            setattr(self, name, values.to(device))
 
     def of(self, images: Tensor) -> tuple[Tensor, ...]:
         """Return features, pictures, plans, truth and mask of some images."""
+        images = images.to(self.features.device)
         return self.features[images], self.pictures[images], self.plans[images], self.truth[images], self.mask[images]
 
 
+def best_device() -> torch.device:
+    """Return the GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def train(
-    table: Table, scale: Scaling, *, seed: int, report: Callable[[int, int, float], None] = lambda *_: None
+    table: Table,
+    scale: Scaling,
+    *,
+    seed: int,
+    epochs: int = EPOCHS,
+    report: Callable[[int, int, float], None] = lambda *_: None,
 ) -> Predictor:
-    """Return the trained ensemble; each member stops early on its own share of unseen training drawings."""
-    batches = Batches(table, scale)
+    """Return the trained ensemble, on the CPU; each member stops early on its own share of unseen training drawings."""
+    device = best_device()
+    batches = Batches(table, scale, device)
     trained = np.flatnonzero(table.splits == "train")
     drawings = np.array([f"{t.spec.family}/{t.spec.drawing}" for t in table.labels])
     members = []
@@ -82,7 +95,8 @@ def train(
         member = Member(batches.features.shape[1], batches.plans.shape[2])
         # A corpus too small to set drawings aside checks itself.
         fit, check = (trained[~fold], trained[fold]) if 0 < fold.sum() < len(fold) else (trained, trained)
-        members.append(_train_member(member, batches, fit, check, partial(report, index)))
+        trained_member = _train_member(member.to(device), batches, fit, check, epochs, partial(report, index))
+        members.append(trained_member.cpu())
     return Predictor(members).eval()
 
 
@@ -91,12 +105,13 @@ def _train_member(
     batches: Batches,
     fit: NDArray[np.intp],
     check: NDArray[np.intp],
+    epochs: int,
     report: Callable[[int, float], None],
 ) -> Member:
     optimiser = torch.optim.AdamW(member.parameters(), lr=RATE, weight_decay=DECAY)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, EPOCHS, eta_min=RATE / 50)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs, eta_min=RATE / 50)
     best, best_loss, waited = copy.deepcopy(member.state_dict()), float("inf"), 0
-    for epoch in range(EPOCHS):
+    for epoch in range(epochs):
         member.train()
         for images in _shuffled(torch.tensor(fit)):
             optimiser.zero_grad()
@@ -123,9 +138,9 @@ def _shuffled(images: Tensor) -> Iterator[Tensor]:
 
 def _loss(member: Member, batches: Batches, images: Tensor, *, spoil: bool) -> Tensor:
     features, pictures, plans, truth, mask = batches.of(images)
-    shown = torch.ones(len(images), 1)
+    shown = torch.ones(len(images), 1, device=features.device)
     if spoil:
-        shown = (torch.rand(len(images), 1) > NO_THUMBNAIL).float()
+        shown = (torch.rand(len(images), 1, device=features.device) > NO_THUMBNAIL).float()
         features = features * (torch.rand_like(features) > NO_FEATURE)
         if torch.rand(()) < 0.5:
             pictures = pictures.flip(3)

@@ -8,7 +8,9 @@ from training._run import THUMBNAIL
 OUTPUTS = ("quality", "quality_error", "seconds", "seconds_high", "svg_bytes", "svg_bytes_high")
 MEMBERS = 3
 EMBEDDING = 48
-HIDDEN = 96
+HIDDEN = 128
+# Features further from the mean than this many deviations count as that far: families never seen go further.
+FARTHEST = 4.0
 SMALLEST_SPREAD = 1e-3
 
 
@@ -38,6 +40,8 @@ class Member(nn.Module):
             nn.Dropout(0.05),
             nn.Linear(HIDDEN, HIDDEN),
             nn.SiLU(),
+            nn.Linear(HIDDEN, HIDDEN),
+            nn.SiLU(),
             nn.Linear(HIDDEN, len(OUTPUTS)),
         )
         # Logarithms of seconds and bytes are near linear in what is known, so a straight path learns them first.
@@ -45,6 +49,7 @@ class Member(nn.Module):
 
     def forward(self, features: Tensor, thumbnail: Tensor, has_thumbnail: Tensor, plans: Tensor) -> Tensor:
         """Return raw outputs, [images, plans, 6]; plans is [images, plans, P]."""
+        features = features.clamp(-FARTHEST, FARTHEST)
         image = torch.cat(
             [self.numbers(features), self.picture(thumbnail) * has_thumbnail, has_thumbnail, features], dim=-1
         )

@@ -8,10 +8,12 @@ from pathlib import Path
 import msgspec
 
 from converter._fixed import FIXED
+from converter._refine import Tools, refine
 from converter._score import Reference, render
 from converter._trace import run_plan
 from converter.errors import ConverterError
 from models import Export, load_export
+from models._policy import PlanPolicy, load_policy
 from router import Features, Method, Plan
 from router.formulas import MOST_TRACED
 from router.pixels import Pixels, decode, measure, premultiplied, thumbnail
@@ -49,7 +51,8 @@ class Label(msgspec.Struct, frozen=True, kw_only=True):
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """What a worker does with one image: fixed plans, random ones, and the export's candidates where asked for.
 
-    Random plans lie near what search found where `elites` names the folder it left; `trials` searches this image.
+    Random plans lie near what search found where `elites` names the folder it left; `trials` searches this image;
+    `refined` runs what the export's policy makes of the plan it starts from, and no other candidate.
     """
 
     spec: ImageSpec
@@ -57,6 +60,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     random_plans: int = 0
     elites: Path | None = None
     trials: int = 0
+    refined: bool = False
     export: Path | None = None
     corpus: Path
     seed: int = 0
@@ -71,7 +75,10 @@ def label(task: Task) -> Label:
     runs, failures = [], []
     for origin, plan in _plans(task, features):
         try:
-            runs.append(_run(pixels, reference, origin, plan))
+            if origin == "ppo":
+                runs.append(_run_refined(task, data, pixels, plan))
+            else:
+                runs.append(_run(pixels, reference, origin, plan))
         except ConverterError as exc:
             failures.append(f"{origin}: {exc}")
     if task.trials:
@@ -107,6 +114,29 @@ def _run(pixels: Pixels, reference: Reference, origin: str, plan: Plan) -> Run:
     )
 
 
+def _run_refined(task: Task, data: bytes, pixels: Pixels, plan: Plan) -> Run:
+    """Refine a plan as the converter does; the figures are those of what came out, the plan that of the start."""
+    assert task.export is not None
+    started = time.perf_counter()
+    tools = Tools(clock=time.thread_time)
+    refined = refine(pixels, plan, _policy(task.export), lambda: measure(pixels, len(data)), tools=tools)
+    return Run(
+        origin="ppo",
+        plan=plan,
+        quality=refined.quality,
+        seconds=refined.seconds,
+        wall_seconds=time.perf_counter() - started,
+        svg_bytes=refined.svg_bytes,
+        path_count=refined.path_count,
+    )
+
+
+@functools.cache
+def _policy(folder: Path) -> PlanPolicy | None:
+    model = _export(folder).policy
+    return None if model is None else load_policy(model)
+
+
 def _plans(task: Task, features: Features) -> list[tuple[str, Plan]]:
     area = features.image_area or 0
     named = [
@@ -116,7 +146,8 @@ def _plans(task: Task, features: Features) -> list[tuple[str, Plan]]:
         if task.spec.split != "train" or area * FIXED[name].upscale ** 2 <= MOST_TRACED
     ]
     if task.export is not None:
-        named += [(method, plan) for method, plan in _candidates(task.export, features)]
+        # Refinements take as long as four other runs, and a policy is trained after those.
+        named += [(m, plan) for m, plan in _candidates(task.export, features) if (m == "ppo") == task.refined]
     rng = random.Random(f"{task.seed}-{task.spec.key}")
     elites = _elites(task.elites) if task.elites is not None else None
     return named + [("random", plan) for plan in random_plans(features, task.random_plans, rng, elites)]

@@ -22,7 +22,7 @@ from training._formulas import fit_constants
 from training._images import ImageSpec, specs
 from training._labelfile import read_labels
 from training._labelling import EngineName, choose_engine, label_all
-from training._learn import EPOCHS, Scaling, scaling, train
+from training._learn import EPOCHS, Scaling, best_device, scaling, train
 from training._network import MEMBERS
 from training._parquet import read_tables, write_tables
 from training._pictures import spread, write_pictures
@@ -59,6 +59,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     tables: Path = TABLES  # reuse: finished labels,
     source: Path = EXPORT  # and the export that offered their plans
     zip: Path = Path("export.zip")  # bundle
+    epochs: int = EPOCHS  # train
     engine: EngineName = "local"
     ray_address: str | None = None
 
@@ -81,6 +82,11 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     def labelled(self) -> Path:
         """The runs of the methods' candidates, on held-out and some training images."""
         return self.folder / "label.jsonl"
+
+    @property
+    def refined(self) -> Path:
+        """The runs of refinements, on the same images."""
+        return self.folder / "refine.jsonl"
 
     @property
     def repeated(self) -> Path:
@@ -171,6 +177,15 @@ def label_images(work: Work) -> None:
     _run("label", tasks, work, missing)
 
 
+def refine_images(work: Work) -> None:
+    """Run what the plan policy makes of its start plans, on the images that were labelled."""
+    if read_policy(work.policy) is None:
+        raise StepMissing(work.policy, "ppo")
+    specs = [label.spec for label in _labels(work.labelled, "label")]
+    tasks = [Task(spec=s, fixed=(), refined=True, export=work.fitted, corpus=work.corpus, seed=SEED) for s in specs]
+    _run("refine", tasks, work)
+
+
 def repeat(work: Work) -> None:
     """Run some of the labels again, one at a time: what busy neighbours cost the labels, and how far seconds repeat."""
     again = [label.spec for label in read_labels(work.labelled)][:REPEATED]
@@ -181,14 +196,15 @@ def repeat(work: Work) -> None:
 def train_models(work: Work) -> None:
     """Train forest and predictor on the labels, and write the export with its measured figures."""
     phases = {
+        "explore": read_labels(work.explored),
         "search": _labels(work.searched, "search"),
-        "label": _labels(work.labelled, "label"),
+        "label": with_runs(_labels(work.labelled, "label"), read_labels(work.refined)),
         "repeat": read_labels(work.repeated),
     }
     write_tables(work.labels, phases)
     searched, labelled = calm(read_tables(work.labels))
     table = Table([*labelled, *searched])
-    trained = msgspec.structs.replace(_trained(table, _regressor(work)), policy=read_policy(work.policy))
+    trained = msgspec.structs.replace(_trained(table, _regressor(work), work), policy=read_policy(work.policy))
     created = datetime.now(UTC)
     write_export(trained, work.export, name="vecroute-default", created=created)
     judged = _judged(work, labelled)
@@ -257,32 +273,40 @@ def _run(name: str, tasks: list[Task], work: Work, missing: Sequence[FamilyMissi
     label_all(name, tasks, work.folder / f"{name}.jsonl", engine, missing)
 
 
+def with_runs(labels: Iterable[Label], others: Iterable[Label]) -> list[Label]:
+    """Return labels with the runs that others hold of the same images."""
+    more = {label.key: label.runs for label in others}
+    return [msgspec.structs.replace(label, runs=(*label.runs, *more.get(label.key, ()))) for label in labels]
+
+
 def calm(phases: Mapping[str, list[Label]]) -> tuple[list[Label], list[Label]]:
-    """Return the labels of search and candidates with the seconds that a run on its own takes."""
+    """Return the labels of searches and of candidates, with the seconds that a run on its own takes."""
     ratio = slowdown(phases.get("label", []), phases.get("repeat", []))
     print(
         f"seconds: runs beside others took {ratio.median:.2f} times as long ({ratio.spread:.0%} spread)",
         file=sys.stderr,
     )
-    searched, labelled = (
-        [faster(label, ratio.median) for label in phases.get(name, [])] for name in ("search", "label")
-    )
-    return searched, labelled
+    calmed = {name: [faster(label, ratio.median) for label in labels] for name, labels in phases.items()}
+    return [*calmed.get("search", []), *calmed.get("explore", [])], calmed.get("label", [])
 
 
-def _trained(table: Table, regressor: bytes) -> Trained:
+def _trained(table: Table, regressor: bytes, work: Work) -> Trained:
     torch.set_num_threads(1)
     images = np.flatnonzero(table.splits == "train")
     if not len(images):
         raise CorpusTooSmall("every image is held out")
     scale = scaling(table, images)
-    with bar("train", MEMBERS * EPOCHS) as (progress, task):
+    print(f"train: on {best_device()}", file=sys.stderr)
+    with bar("train", MEMBERS * work.epochs) as (progress, task):
         predictor = train(
             table,
             scale,
             seed=SEED,
+            epochs=work.epochs,
             report=lambda member, epoch, loss: progress.update(
-                task, completed=member * EPOCHS + epoch, description=f"train {member + 1}/{MEMBERS}: loss {loss:.3f}"
+                task,
+                completed=member * work.epochs + epoch,
+                description=f"train {member + 1}/{MEMBERS}: loss {loss:.3f}",
             ),
         )
     forest = fit_forest(table, images, SEED)
@@ -309,7 +333,8 @@ def _sample(table: Table, scale: Scaling) -> tuple[Array, Array, Array]:
     """Return one image's inputs as the network takes them, for tracing and for the goldens."""
     features = (table.scaled_features()[:1] - scale.mean) / scale.std
     picture = (table.thumbnails[:1].astype(np.float32) / 255 - scale.channel_mean) / scale.channel_std
-    plans = np.array([plan_row(run.plan) for run in table.labels[0].runs[:8]], dtype=np.float32)
+    runs = table.labels[0].runs[:8]
+    plans = np.array([plan_row(run.plan, run.origin) for run in runs], dtype=np.float32)
     return features.astype(np.float32), np.ascontiguousarray(picture.transpose(0, 3, 1, 2), np.float32), plans
 
 

@@ -21,7 +21,7 @@ class Surrogate:
     """
 
     def __init__(self, table: Table, seed: int) -> None:
-        rows = np.hstack([table.scaled_features()[table.image_of], np.array([plan_row(p) for p in table.plans])])
+        rows = np.hstack([table.scaled_features()[table.image_of], table.plan_rows()])
         error = np.log(np.maximum(1 - table.quality, 1e-4))
         cost = error + BYTES_WEIGHT * table.log_bytes + SECONDS_WEIGHT * table.log_seconds
         # Between steps the costs of a finer trace would show, within one step those of the plan.

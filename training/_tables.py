@@ -29,7 +29,9 @@ LOG_FEATURES = (
 LOG2_COLUMNS = ("upscale",)
 PLAN_CODES: dict[str, dict[str, float]] = {
     "matte": {"binary": 0.0, "bands": 1.0, "none": 2.0},
-    "mode": {"polygon": 0.0, "spline": 1.0, "none": 2.0},
+    "mode": {"polygon": 0.0, "spline": -1.0, "none": 1.0},
+    # A plan gives the same whoever names it, but for `ppo`, which goes on from there.
+    "method": {"performance": 0.0, "feature_mapping": 0.0, "regression": 0.0, "ppo": 1.0},
 }
 
 
@@ -56,6 +58,11 @@ class Table:
     def __len__(self) -> int:
         return len(self.image_of)
 
+    def plan_rows(self) -> Array:
+        """Return each run's plan as numbers, [runs, plan columns]."""
+        rows = [plan_row(plan, origin) for plan, origin in zip(self.plans, self.origins, strict=True)]
+        return np.array(rows, dtype=np.float32)
+
     def scaled_features(self) -> Array:
         """Return the features with logarithms taken, [images, features]."""
         return log_scaled(self.features)
@@ -70,9 +77,13 @@ def log_scaled(features: Array, names: tuple[str, ...] = FEATURE_NAMES) -> Array
     return out
 
 
-def plan_row(plan: Plan) -> list[float]:
-    """Return a plan as numbers of order one, in the order of `PLAN_COLUMNS`."""
-    return [_coded(name, getattr(plan, name)) / scale for name, scale in PLAN_COLUMNS.items()]
+def plan_row(plan: Plan, origin: str = "regression") -> list[float]:
+    """Return a plan as numbers of order one, in the order of `PLAN_COLUMNS`; an origin that is no method is any."""
+    method = origin if origin in PLAN_CODES["method"] else "regression"
+    return [
+        _coded(name, method if name == "method" else getattr(plan, name)) / scale
+        for name, scale in PLAN_COLUMNS.items()
+    ]
 
 
 # Column -> what it is divided by.
@@ -89,6 +100,7 @@ PLAN_COLUMNS: dict[str, float] = {
     "length_threshold": 10.0,
     "splice_threshold": 100.0,
     "path_precision": 8.0,
+    "method": 1.0,
 }
 
 
