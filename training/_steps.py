@@ -168,11 +168,12 @@ def label_images(work: Work) -> None:
     _regressor(work)
     found, missing = _specs(work)
     trained = [s for s in found if s.split == "train"]
+    # Held-out ones first: figures can be had before the others are done.
     some = [s for s in found if s.split != "train"] + trained[: max(1, round(len(trained) * LABEL_SHARE))]
     elites = work.elites if work.elites.exists() else None
     tasks = [
         Task(spec=s, random_plans=LABEL_PLANS, elites=elites, export=work.fitted, corpus=work.corpus, seed=SEED + 1)
-        for s in sorted(some, key=lambda spec: spec.key)
+        for s in some
     ]
     _run("label", tasks, work, missing)
 
