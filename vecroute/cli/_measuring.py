@@ -111,7 +111,7 @@ class Evaluator:
         """Run all candidates and fixed plans on an image and ask for a choice in each cell."""
         try:
             return self._measure(one, read_image(one.path))
-        except (VecrouteError, RouterError) as exc:
+        except (VecrouteError, RouterError, ConverterError) as exc:
             return failure_of(one.path, exc)
 
     def close(self) -> None:

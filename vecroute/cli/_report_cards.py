@@ -19,6 +19,7 @@ def card(number: int, one: Decision) -> str:
     """Return a decision as an article."""
     seen = pictures(one)
     kind = KINDS[one.loss.kind]
+    chosen = _views(seen, seen.chosen, seen.chosen_crop, "the chosen")
     return f"""<article>
 <h3><span class="rank">{number}</span> {escape(PurePath(one.choice.image).name)}
 <small>{seen.width} &times; {seen.height} px</small></h3>
@@ -26,11 +27,10 @@ def card(number: int, one: Decision) -> str:
 <p class="loss"><b>{one.regret:.3f}</b> utility lost: {escape(kind)}. {escape(one.loss.text)}</p>
 <div class="columns">
 <figure><figcaption>Image</figcaption>{_views(seen, seen.image, seen.image_crop, "the image", marked=True)}</figure>
-<figure class="before"><figcaption>Chosen</figcaption>{_views(seen, seen.chosen, seen.chosen_crop, "the chosen")}
-{_run(one.chosen)}</figure>
-<figure class="after"><figcaption>Best candidate</figcaption>{_views(seen, seen.best, seen.best_crop, "the best")}
-{_run(one.best)}</figure>
+<figure class="before"><figcaption>Chosen</figcaption>{chosen}</figure>
+<figure class="after"><figcaption>Best</figcaption>{_views(seen, seen.best, seen.best_crop, "the best")}</figure>
 </div>
+<div class="runs">{_run("before", "Chosen", one.chosen)}{_run("after", "Best", one.best)}</div>
 </article>
 """
 
@@ -47,12 +47,16 @@ def _cell(choice: Choice) -> str:
 
 def _views(seen: Pictures, whole: bytes, crop: bytes, alt: str, *, marked: bool = False) -> str:
     ground = "on-light" if seen.ground else "on-dark"
+    region = f"aspect-ratio:{seen.box.width / seen.box.height:.5f}"
+    enlarged = f'''<div class="crop {ground}" style="{region}">
+<img class="sharp" src="{_png(crop)}" alt="{alt}, enlarged"></div>'''
+    if (seen.box.width, seen.box.height) == (seen.width, seen.height):
+        return enlarged
     sharp = "sharp" if max(seen.width, seen.height) < SHARP_BELOW else ""
     mark = _mark(seen) if marked else ""
-    region = f"aspect-ratio:{seen.box.width / seen.box.height:.5f}"
     return f"""<div class="frame {ground}"><div class="picture" style="--ratio:{seen.width / seen.height:.5f}">
 <img class="{sharp}" src="{_png(whole)}" alt="{alt}">{mark}</div></div>
-<div class="crop {ground}" style="{region}"><img class="sharp" src="{_png(crop)}" alt="{alt}, enlarged"></div>"""
+{enlarged}"""
 
 
 def _mark(seen: Pictures) -> str:
@@ -61,17 +65,18 @@ def _mark(seen: Pictures) -> str:
     return f'<i class="box" style="left:{left:.2f}%;top:{top:.2f}%;width:{wide:.2f}%;height:{high:.2f}%"></i>'
 
 
-def _run(run: Run) -> str:
+def _run(kind: str, role: str, run: Run) -> str:
     rows = (
         _figure("quality", run.quality, run.predicted_quality, None, lambda value: f"{value:.3f}"),
         _figure("time", run.seconds, run.predicted_seconds, run.predicted_seconds_high, milliseconds),
         _figure("size", run.svg_bytes, run.predicted_svg_bytes, run.predicted_svg_bytes_high, kilobytes),
     )
     return (
-        f'<p class="name">{escape(run.candidate)}<small>{escape(plan_in_short(run.plan))}</small></p>'
+        f'<div><p class="name"><b class="{kind}">{role}</b> {escape(run.candidate)}'
+        f"<small>{escape(plan_in_short(run.plan))}</small></p>"
         '<table class="said"><thead><tr><td></td><th scope="col">measured</th><th scope="col">predicted</th></tr>'
         "</thead>"
-        f"<tbody>{''.join(rows)}</tbody></table>"
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
 
 

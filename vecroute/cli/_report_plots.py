@@ -21,7 +21,10 @@ MOST_POINTS = 3000  # more become a picture: as shapes they would make the page 
 LEAST_ERROR = 1e-3  # of quality; smaller ones stand at the edge
 BINS = 8
 BOUND = 0.95
-_ERROR_TICKS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
+SAME_PLACE = 0.25  # of the logarithm of seconds; labels of points so near would lie on one another
+_ERROR_TICKS = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
+_FINE_TICKS = tuple(n / 100 for n in (70, 50, 40, 30, 25, 20, 15, 12, 10, 8, 7, 6, 5, 4, 3, 2.5, 2, 1.5, 1))
+_CALIBRATION_TICKS = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 _TIME_TICKS = tuple(base * 10.0**power for power in range(-4, 3) for base in (1, 3))
 
 
@@ -70,7 +73,7 @@ def calibration_plot(runs: Sequence[Run]) -> str:
         axes.plot([low, high], [low, high], color=SOFT, linewidth=1)
         axes.plot(bins[:, 0], bins[:, 1], color=ROUTER_COLOR, marker="o", markersize=5)
         for axis, label in (("x", "predicted error of quality"), ("y", "real error of quality")):
-            _log_axis(axes, axis, low, high, {tick: f"{tick:g}" for tick in _ERROR_TICKS})
+            _log_axis(axes, axis, low, high, {tick: f"{tick:g}" for tick in _CALIBRATION_TICKS})
             axes.set(**{f"{axis}label": label})
 
     return plot("calibration", paint, "mean real error against mean predicted error, in bins of predicted error")
@@ -114,12 +117,12 @@ def front_plot(summaries: Sequence[Summary], router: Sequence[Point], best: Sequ
             _line(axes, line, color_of(method, methods), marker="o" if method in methods else "D" if method else "X")
         _line(axes, best, INK, marker="", linestyle=(0, (4, 3)))
         _line(axes, router, ROUTER_COLOR, marker="*", size=12)
-        for point in router:
+        for point in _merged(router):
             axes.annotate(
-                point.label, (point.seconds, _error(point.quality)), xytext=(0, 9), textcoords="offset points",
-                ha="center", color=ROUTER_COLOR, fontsize=9, fontweight="bold",
+                point.label, (point.seconds, _error(point.quality)), xytext=(6, -13), textcoords="offset points",
+                ha="left", color=ROUTER_COLOR, fontsize=9, fontweight="bold",
             )  # fmt: skip
-        low, high = min(p.seconds for p in points) / 1.4, max(p.seconds for p in points) * 1.4
+        low, high = min(p.seconds for p in points) / 1.4, max(p.seconds for p in points) * 2.4
         _log_axis(axes, "x", low, high, {tick: milliseconds(tick) for tick in _TIME_TICKS})
         errors = np.array([_error(p.quality) for p in points])
         _quality_axis(axes, "y", errors.min() / 1.35, errors.max() * 1.15)
@@ -165,6 +168,18 @@ def _line(
     )  # fmt: skip
 
 
+def _merged(points: Sequence[Point]) -> list[Point]:
+    """Return the points with one label where several lie in the same place: a budget that binds no choice, say."""
+    found: list[Point] = []
+    for point in points:
+        near = found[-1] if found else None
+        if near is not None and abs(math.log(point.seconds / near.seconds)) < SAME_PLACE:
+            found[-1] = point._replace(label=f"{near.label}, {point.label}")
+        else:
+            found.append(point)
+    return found
+
+
 def _error(quality: float) -> float:
     return max(1 - quality, LEAST_ERROR)
 
@@ -177,7 +192,8 @@ def _limits(errors: "np.typing.NDArray[np.float64]") -> tuple[float, float]:
 
 def _quality_axis(axes: "Axes", axis: str, low: float, high: float) -> None:
     """Make an axis of errors one of qualities: better to the right and up, finer the nearer to 1."""
-    _log_axis(axes, axis, low, high, {tick: f"{1 - tick:g}" for tick in _ERROR_TICKS})
+    ticks = _ERROR_TICKS if high / low > 8 else _FINE_TICKS
+    _log_axis(axes, axis, low, high, {tick: f"{round(1 - tick, 4):g}" for tick in ticks})
     axes.set(**{f"{axis}lim": (high, low)})
 
 

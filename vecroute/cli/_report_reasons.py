@@ -37,15 +37,16 @@ def explain(choice: Choice, chosen: Run, best: Run) -> Loss | None:
     if chosen.seconds is None or chosen.svg_bytes is None or chosen.quality is None:
         return Loss("failed", f"The conversion failed: {chosen.error}.")
     if choice.time_budget is not None and chosen.seconds > choice.time_budget:
-        return Loss("time", _overrun(choice.time_budget, chosen.seconds, chosen.predicted_seconds_high, milliseconds))
+        high = chosen.predicted_seconds_high
+        return Loss("time", "It took " + _overrun(choice.time_budget, chosen.seconds, high, milliseconds))
     if choice.svg_budget is not None and chosen.svg_bytes > choice.svg_budget:
         high = chosen.predicted_svg_bytes_high
-        return Loss("bytes", _overrun(choice.svg_budget, chosen.svg_bytes, high, kilobytes))
+        return Loss("bytes", "It has " + _overrun(choice.svg_budget, chosen.svg_bytes, high, kilobytes))
     return _misjudged(choice, chosen, best)
 
 
 def _overrun(budget: float, measured: float, high: float | None, show: Callable[[float], str]) -> str:
-    said = f"It took {show(measured)} of {show(budget)}"
+    said = f"{show(measured)} of {show(budget)}"
     if high is None:
         return f"{said}; nobody predicted it."
     if high > budget:

@@ -12,6 +12,8 @@ from vecroute.cli._report_reasons import KINDS
 from vecroute.cli._report_tiles import percent
 from vecroute.cli._terminal import kilobytes, milliseconds
 
+LOWEST_GAP = -9.99
+
 
 def heat_tables(found: Evaluation) -> str:
     """Return a table for each SVG budget: targets down, time budgets across, coloured by the gap closed."""
@@ -35,10 +37,12 @@ def heat_tables(found: Evaluation) -> str:
 
 def _heat(one: CellResult) -> str:
     j, gap = one.judgement, one.gap_closed
+    # Where SBS and VBS nearly tie the ratio explodes, and its digits say nothing.
+    text = percent(gap) if gap is None or gap >= LOWEST_GAP else f"&lt; {percent(LOWEST_GAP)}"
     shade = "none" if gap is None else "good" if gap >= 0 else "bad"
     depth = 0.0 if gap is None else min(abs(gap), 1.0)
     return (
-        f'<td class="{shade}" style="--depth:{depth:.3f}"><b>{percent(gap)}</b>'
+        f'<td class="{shade}" style="--depth:{depth:.3f}"><b>{text}</b>'
         f"<small>{j.sbs:.3f} {j.router:.3f} {j.vbs:.3f}</small></td>"
     )
 

@@ -12,16 +12,16 @@ def tiles(found: Evaluation) -> str:
     head, pooled, fixed = found.headline, found.pooled, found.headline.over_fixed
     shown = [
         _tile("Gap closed", percent(pooled.gap_closed), _utilities(pooled)),
-        _tile("Gap closed, fixed plans as SBS", percent(fixed.gap_closed), _utilities(fixed)),
+        _tile("Gap closed over fixed plans", percent(fixed.gap_closed), _utilities(fixed)),
         _tile("Budgets kept", percent(head.kept, 1), "of the choices, where any candidate keeps them"),
         _tile(
-            "Error beside the defaults'",
+            "Error left",
             percent(head.error_ratio, 1),
-            f"1 - quality, no budget; fixed 3x: {percent(head.fixed_3x_error_ratio, 1)}",
+            f"of VTracer defaults', no budget; fixed 3x: {percent(head.fixed_3x_error_ratio, 1)}",
         ),
         _tile("Time, no budget", _time(head.router_seconds), f"mean; fixed 3x: {_time(head.fixed_3x_seconds)}"),
         _tile(
-            "Error at 100 ms",
+            "Error left at 100 ms",
             percent(head.tight_error_ratio, 1),
             f"of the defaults', on {head.tight_images} images of at most 512 px",
         ),
@@ -30,8 +30,8 @@ def tiles(found: Evaluation) -> str:
 
 
 def percent(value: float | None, digits: int = 0) -> str:
-    """Return a share for people; a dash where there is none."""
-    return "-" if value is None else f"{value:.{digits}%}"
+    """Return a share as HTML for people; a dash where there is none."""
+    return "-" if value is None else f"{value:.{digits}%}".replace("-", "&minus;")
 
 
 def _predictor(head: Headline) -> list[str]:
