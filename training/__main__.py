@@ -31,6 +31,8 @@ EXPORT, PICTURES = Path("models/exported/default"), Path("pictures")
 # Beside the way from corpus to export: no part of `all`.
 ASIDE = frozenset({"pictures", "reuse", "plot", "bundle"})
 ORDER = [step for step in STEPS if step not in ASIDE]
+# These take minutes on the smallest corpus; trying things out does without.
+LONG = frozenset({"ppo", "refine", "repeat"})
 GROUPS = {"labels": ORDER[: ORDER.index("train")], "all": ORDER}
 
 
@@ -40,7 +42,8 @@ def main(argv: list[str] | None = None) -> int:
     Returns 0, 1 with what is wrong or missing on standard error, or 130 when stopped by Ctrl-C.
     """
     settings = _parse(argv)
-    chosen = [step for word in settings.step for step in GROUPS.get(word, [word])]
+    named = [step for word in settings.step for step in GROUPS.get(word, [word])]
+    chosen = [step for step in named if not (settings.quick and step in LONG)]
     work = _steps.Work(
         corpus=settings.corpus,
         folder=settings.work,
@@ -97,6 +100,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--engine", choices=["local", "ray"], default="local", help="what labels (%(default)s)")
     parser.add_argument("--ray-address", help="a cluster, host:port (one that runs here, else one of its own)")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the corpus to use (%(default)s)")
+    parser.add_argument("--quick", action="store_true", help="leave out what takes long on the smallest corpus")
     parser.add_argument("--largest", type=_count, help="no image has a longer side, px; to try things out (no limit)")
     parser.add_argument("--limit", type=_count, help="so many pictures, spread evenly over families (all)")
     parser.add_argument("--tables", type=Path, default=TABLES, help="labels to reuse (those of the package)")

@@ -8,8 +8,11 @@ from pathlib import Path
 import msgspec
 
 from models import DEFAULT_MODELS, Export, load_export
+from models._manifest import POLICY, POLICY_GOLDEN
+from models._staging import describe
 from training._labelfile import LabelFile, read_labels
 from training._parquet import read_tables
+from training._policyfile import TrainedPolicy, write_policy
 from training._run import Label
 from training.errors import LabelsForeign
 
@@ -45,6 +48,7 @@ def reuse(tables: Path, export: Path, folder: Path) -> Reused:
     for phase, labels in phases.items():
         _lay_out(labels, folder / f"{phase}.jsonl")
     _copy_export(export, folder / "fitted")
+    _copy_policy(folder / "fitted", folder / "policy")
     return Reused(images={phase: len(labels) for phase, labels in phases.items()}, known=known)
 
 
@@ -74,3 +78,12 @@ def _copy_export(export: Path, folder: Path) -> None:
         copy = shutil.copytree(export, Path(building) / folder.name)
         shutil.rmtree(folder, ignore_errors=True)
         copy.replace(folder)
+
+
+def _copy_policy(export: Path, folder: Path) -> None:
+    """Leave an export's plan policy as the step that trains one does, so that the next export has it too."""
+    manifest = describe(export).manifest
+    names = [name for role in (POLICY, POLICY_GOLDEN) for name in manifest.of_role(role)]
+    if manifest.policy is not None and len(names) == 2:
+        onnx, golden = ((export / name).read_bytes() for name in names)
+        write_policy(TrainedPolicy(spec=manifest.policy, onnx=onnx, golden=golden), folder)

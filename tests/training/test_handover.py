@@ -8,7 +8,7 @@ from zipfile import ZipFile
 import pytest
 
 from models import HybridRouter
-from training.__main__ import main
+from training.__main__ import LONG, STEPS, main
 from training._parquet import write_tables
 from training._run import Label
 
@@ -71,3 +71,19 @@ def test_plots_without_matplotlib_say_what_to_install(
     monkeypatch.setitem(sys.modules, "matplotlib.axes", None)
     assert work("plot") == 1
     assert "pip install 'vecroute[report]'" in capsys.readouterr().err
+
+
+def test_labels_are_all_steps_before_train_and_quick_ones_leave_out_the_long(
+    work: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[str] = []
+    for name in STEPS:
+        monkeypatch.setitem(STEPS, name, lambda _, name=name: ran.append(name))
+    assert work("labels") == 0
+    assert (ran[0], ran[-1]) == ("fetch", "repeat")
+    assert "train" not in ran
+    before = [*ran]
+    ran.clear()
+    assert work("labels", "--quick") == 0
+    assert ran == [step for step in before if step not in LONG]
+    assert {"search", "fit", "label"} <= set(ran)

@@ -10,6 +10,7 @@ from models.errors import ManifestMissing
 from tests.exports import write_export
 from training._labelfile import read_labels
 from training._parquet import read_tables, write_tables
+from training._policyfile import read_policy
 from training._reuse import EXPORT, TABLES, reuse, share_known
 from training._run import Label
 from training.errors import LabelsDamaged, LabelsForeign
@@ -31,6 +32,15 @@ def test_labels_and_the_export_behind_them_lie_as_the_steps_leave_them(
     assert list(read_labels(tmp_path / "work" / "search.jsonl")) == searched
     assert load_export(tmp_path / "work" / "fitted").info == load_export(fitted).info
     assert {p.name for p in (tmp_path / "work").iterdir()} == {"label.jsonl", "search.jsonl", "fitted"}
+
+
+def test_the_policy_of_the_export_is_taken_over(tmp_path: Path, tables: Path) -> None:
+    export = write_export(tmp_path / "other", policy=True)
+    reuse(tables, export, tmp_path / "work")
+    policy = read_policy(tmp_path / "work" / "policy")
+    assert policy is not None
+    assert policy.onnx == (export / "policy.onnx").read_bytes()
+    assert policy.golden == (export / "policy_golden.npz").read_bytes()
 
 
 def test_again_changes_nothing_and_a_cut_is_mended(
