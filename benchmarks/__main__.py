@@ -7,13 +7,23 @@ from pathlib import Path
 
 from benchmarks import eviction, route, shared_cache
 
-BENCHMARKS = {"route": route.main, "shared_cache": shared_cache.main, "eviction": eviction.main}
+
+def _ppo(arguments: Sequence[str]) -> int:
+    # Imported where it is run: it brings what training needs.
+    from benchmarks import ppo
+
+    return ppo.main(arguments)
+
+
+BENCHMARKS = {"route": route.main, "shared_cache": shared_cache.main, "eviction": eviction.main, "ppo": _ppo}
+# These need the corpus beside the code, so they run where they are named.
+NAMED_ONLY = frozenset({"ppo"})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run those named, or all, one after another."""
+    """Run those named, or all that need no corpus, one after another."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").partition(";")[0])
-    parser.add_argument("name", nargs="*", help=f"which: {', '.join(BENCHMARKS)} (default: all)")
+    parser.add_argument("name", nargs="*", help=f"which: {', '.join(BENCHMARKS)} (default: all but ppo)")
     parser.add_argument("--json", type=Path, metavar="DIR", help="also write the figures there, a file for each")
     parser.add_argument("--quick", action="store_true", help="less work, for a first look")
     given = parser.parse_args(arguments)
@@ -21,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"no benchmark is called {unknown[0]}; there are {', '.join(BENCHMARKS)}")
     if given.json is not None:
         given.json.mkdir(parents=True, exist_ok=True)
-    for name in given.name or BENCHMARKS:
+    for name in given.name or [name for name in BENCHMARKS if name not in NAMED_ONLY]:
         options = ["--quick"] * given.quick + ([f"--json={given.json / name}.json"] if given.json is not None else [])
         print(f"== {name}", flush=True)
         code = BENCHMARKS[name](options)
