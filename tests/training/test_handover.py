@@ -16,13 +16,11 @@ Train = Callable[..., int]
 
 
 @pytest.fixture
-def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
+def work(tmp_path: Path) -> Train:
     """Return a function that runs steps in a directory of its own, for few epochs."""
-    monkeypatch.setattr("training._learn.EPOCHS", 2)
-    monkeypatch.setattr("training._steps.EPOCHS", 2)
     names = {"corpus": "corpus", "work": "work", "labels": "labels", "out": "export", "zip": "export.zip"}
     flags = [part for flag, name in names.items() for part in (f"--{flag}", str(tmp_path / name))]
-    return lambda *steps: main([*steps, *flags])
+    return lambda *steps: main([*steps, *flags, "--epochs", "2"])
 
 
 def test_models_are_trained_on_labels_taken_over(
