@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from converter import Converter
+from converter import Conversion, Converter
 from converter._fidelity import check_source, fidelity_4x
 from converter._fixed import FIXED
 from converter._grid import GRID, Cell
@@ -207,7 +207,7 @@ class Evaluator:
                 predicted_svg_bytes_high=predicted.svg_bytes_high,
             )
         try:
-            done = self._converter.convert(common.data, plan)
+            done = self._convert(method, common.data, plan)
         except ConverterError as exc:
             say(f"{common.image}: {name}: {exc}")
             return make(error=str(exc)), ""
@@ -220,6 +220,11 @@ class Evaluator:
             height=done.height,
         )
         return run, done.svg
+
+    def _convert(self, method: str, data: bytes, plan: Plan) -> Conversion:
+        if method == "ppo":  # the plan is where the policy's search begins
+            return self._converter.refine(data, plan, self._asker.local.export.policy)
+        return self._converter.convert(data, plan)
 
 
 class _Common(NamedTuple):

@@ -2,19 +2,30 @@
 
 import json
 import re
-from pathlib import Path
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path, PurePath
 from typing import Any
 
 import pytest
 
-from converter import Converter
+from converter import Conversion, Converter, convert_bytes
+from converter._fidelity import draw_source
 from converter._fixed import FIXED
 from converter._grid import GRID
+from converter.errors import ConversionFailed
 from router import Candidate, Plan
 from tests.daemon.harness import Daemon
 from tests.exports import write_export
+from tests.router.drawings import disc, encoded
 from vecroute.cli import main
-from vecroute.cli._measuring import name_candidates
+from vecroute.cli._images import Found
+from vecroute.cli._measuring import Evaluator, family_of, name_candidates
+from vecroute.cli._routing import Asker
+
+SOURCE = b"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 20"><rect width="40" height="20" fill="#fff"/>
+<circle cx="10" cy="10" r="8" fill="#c81e1e"/><path d="M22 3h14v14z" fill="#1e64c8"/></svg>"""
 
 
 @pytest.fixture(scope="module")
@@ -89,8 +100,6 @@ def test_tables_for_people(images: Path, capsys: pytest.CaptureFixture[str]) -> 
 def test_a_run_that_fails_counts_as_nothing(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from converter.errors import ConversionFailed
-
     real = Converter.convert
 
     def fail_on_splines(self: Converter, data: bytes, plan: Plan, **kwargs: Any) -> Any:
@@ -116,14 +125,107 @@ def test_another_export_in_the_daemon_is_told(
     assert capsys.readouterr().err.count("the daemon serves test") == 1
 
 
+def test_a_report_with_fidelity_where_a_source_lies_beside(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    directory = tmp_path / "in"
+    for name, source in {"true": SOURCE, "other": SOURCE.replace(b'"#fff"', b'"#000"'), "alone": None}.items():
+        (directory / name).mkdir(parents=True)
+        (directory / name / "disc.png").write_bytes(encoded(draw_source(SOURCE, 48, 24)))
+        if source is not None:
+            (directory / name / "disc.svg").write_bytes(source)
+    page, file = tmp_path / "new" / "report.html", tmp_path / "result.json"
+    assert main(["evaluate", str(directory), "--html", str(page), "--json", str(file)]) == 0
+    said = capsys.readouterr()
+    assert "disc.svg: the SVG beside the image is not taken for its source" in said.err
+    assert "2 of 3 images have no source beside them" in said.out
+    assert "Fidelity 4x within each time budget" in said.out
+
+    found = json.loads(file.read_text())
+    assert (found["images"], found["sources"]) == (3, 1)
+    measured = {row["image"]: row["fidelity_4x"] for row in found["rows"]}
+    assert {Path(name).parent.name: value is not None for name, value in measured.items()} == {
+        "alone": False,
+        "other": False,
+        "true": True,
+    }
+    assert {row["family"] for row in found["rows"]} == {"alone", "other", "true"}
+    assert {(row["width"], row["height"]) for row in found["rows"]} == {(48, 24)}
+
+    text = page.read_text()
+    assert "Fidelity to the true source" in text
+    assert "<figcaption>regression</figcaption>" in text
+    assert [path.name for path in page.parent.iterdir()] == ["report.html"]
+
+
+def test_without_matplotlib_the_report_says_what_to_install(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("vecroute.cli.evaluate.find_spec", lambda _: None)
+    assert main(["evaluate", str(images), "--html", str(tmp_path / "report.html")]) == 1
+    said = capsys.readouterr().err
+    assert said == "vecroute: matplotlib is not installed, --html needs it; run: pip install 'vecroute[report]'\n"
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_matplotlib_is_loaded_for_the_report_only() -> None:
+    code = "import sys, vecroute.cli._evaluation, vecroute.cli._report_page; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_an_early_end_leaves_nothing_half_written(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vecroute.cli._report_page.front_plot", stop)
+    (tmp_path / "report.html").write_text("before")
+    assert main(["evaluate", str(images / "a.png"), "--html", str(tmp_path / "report.html")]) == 130
+    assert (tmp_path / "report.html").read_text() == "before"
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["report.html"]
+
+
+def test_a_worker_that_dies_at_once_is_a_failed_image(
+    images: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def die(*_: object, **__: object) -> None:
+        raise ConversionFailed("its process ended")
+
+    monkeypatch.setattr(Converter, "convert", die)
+    assert main(["evaluate", str(images)]) == 1
+    assert "its process ended" in capsys.readouterr().err
+
+
+def test_ppo_is_measured_as_the_search_it_is(monkeypatch: pytest.MonkeyPatch, models: Path) -> None:
+    searched: list[Plan] = []
+
+    def refine(_: Converter, data: bytes, plan: Plan, model: object) -> Conversion:
+        searched.append(plan)
+        return convert_bytes(data, plan)
+
+    monkeypatch.setattr(Converter, "refine", refine)
+    with Asker(models=models) as asker, closing(Evaluator(asker, "constrained", 1)) as evaluator:
+        done = evaluator._convert("ppo", encoded(disc()), Plan(upscale=2))
+    assert searched == [Plan(upscale=2)]
+    assert done.quality is not None
+
+
+@pytest.mark.parametrize(
+    ("path", "below", "family"),
+    [("/logos/a/b/c.png", "a/b/c.png", "a/b"), ("/logos/c.png", "c.png", "logos"), ("/c.png", "c.png", "")],
+)
+def test_a_family_is_the_directory_below_the_one_named(path: str, below: str, family: str) -> None:
+    assert family_of(Found(Path(path), PurePath(below))) == family
+
+
 def test_nothing_to_compare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(tmp_path)]) == 1
     assert "nothing to compare" in capsys.readouterr().err
 
 
-def test_json_needs_a_file(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["evaluate", str(images), "--json", str(tmp_path)]) == 2
-    assert "is a directory; name a file" in capsys.readouterr().err
+@pytest.mark.parametrize("flag", ["--json", "--html"])
+def test_a_result_needs_a_file(flag: str, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(images), flag, str(tmp_path)]) == 2
+    assert f"is a directory; name a file for {flag}" in capsys.readouterr().err
 
 
 def test_a_result_that_cannot_be_written_is_told_before_the_work(
