@@ -82,7 +82,8 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     """How the router did in one cell, as means over the images.
 
     `router`, `sbs` and `vbs` are utilities, `single_best` is the candidate that `sbs` stands for; `met` and `kept` are
-    the shares of images whose choice met the target and kept the budgets, `vbs_met` what the best choice could have.
+    the shares of images whose choice met the target and kept the budgets, `vbs_met` and `vbs_kept` what the best choice
+    could have.
     """
 
     cell: Cell
@@ -94,6 +95,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     met: float
     vbs_met: float
     kept: float
+    vbs_kept: float
     seconds: float
     svg_bytes: float
 
@@ -180,6 +182,7 @@ def judge(outcomes: Outcomes, cell: Cell, chosen: Indices, portfolio: Indices | 
         met=float(_at(met.astype(float), chosen).mean()),
         vbs_met=float(_at(met.astype(float), best).mean()),
         kept=float(_at(kept.astype(float), chosen).mean()),
+        vbs_kept=float(_at(kept.astype(float), best).mean()),
         seconds=_finite_mean(_at(outcomes.seconds, chosen)),
         svg_bytes=_finite_mean(_at(outcomes.svg_bytes, chosen)),
     )

@@ -1,5 +1,7 @@
 """Scoring puts candidates in order, best first; one function per policy, and one for base routing."""
 
+import math
+
 from msgspec.structs import replace
 
 from router._plan import Plan
@@ -13,6 +15,9 @@ NOT_CHOSEN = 0.7  # how much the forest's confidence counts for methods it did n
 RULE_CONFIDENCE = 0.5  # stands in for the forest's confidence when only the rule table is left
 MOST_QUALITY_CREDIT = 1.2
 LEAST_TIME_CREDIT = 0.1
+UNLIKELY = 0.1  # below this chance a candidate is only taken for want of others
+CERTAIN = 0.9  # the least chance of keeping all budgets with which a candidate counts as one that fits
+_DEVIATIONS = 1.6449  # standard deviations from the middle of a normal distribution to its 95th percentile
 _NUMBER: dict[Method, int] = {method: number for number, method in enumerate(METHODS)}
 
 
@@ -21,10 +26,29 @@ def at_speed(prediction: Prediction, speed: tuple[float, ...]) -> Prediction:
     return replace(prediction, candidates=tuple(_timed(c, speed[_NUMBER[c.method]]) for c in prediction.candidates))
 
 
+def chance(candidate: Candidate, constraints: Constraints) -> float:
+    """Return how likely a candidate keeps the budgets, 0..1.
+
+    Seconds and bytes are taken as independent and log-normal about their estimates, with the upper bounds as their 95th
+    percentiles.
+    """
+    return _below(constraints.time_budget, candidate.seconds, candidate.seconds_high) * _below(
+        constraints.svg_budget, candidate.svg_bytes, candidate.svg_bytes_high
+    )
+
+
+def _below(limit: float | None, estimate: float, high: float) -> float:
+    if limit is None:
+        return 1.0
+    if not 0 < estimate < high:
+        return float(estimate <= limit)
+    off = math.log(limit / estimate) / math.log(high / estimate)
+    return 0.5 * math.erfc(-off * _DEVIATIONS / math.sqrt(2))
+
+
 def fits(candidate: Candidate, constraints: Constraints) -> bool:
-    """Tell whether a candidate keeps the budgets even at its upper bounds."""
-    budget, size = constraints.time_budget, constraints.svg_budget
-    return (budget is None or candidate.seconds_high <= budget) and (size is None or candidate.svg_bytes_high <= size)
+    """Tell whether a candidate is believed to keep the budgets."""
+    return chance(candidate, constraints) >= CERTAIN
 
 
 def meets(candidate: Candidate, constraints: Constraints, policy: Policy) -> bool:
@@ -85,19 +109,22 @@ def order_weighted(
 def order_constrained(
     prediction: Prediction, constraints: Constraints, host: Host, policy: Policy
 ) -> list[tuple[float, Candidate]]:
-    """Order: cheapest that should meet the target within budget; else best quality within budget; else fastest.
+    """Order: the cheapest that should meet the target within budget; then by what is to be expected of the others.
 
-    Preferences and load act inside each group, never across: a preferred method does not break a budget.
+    That is the chance of keeping the budgets times the quality, as far as it counts. Preferences and load act inside
+    each group, never across: a preferred method does not break a budget.
     """
 
     def key(candidate: Candidate) -> tuple[float | Plan, ...]:
         weight = factor(candidate.method, constraints, host, policy)
         last = _tie_break(candidate)
-        if not fits(candidate, constraints):
-            return (2, _overrun(candidate, constraints) / weight, candidate.seconds, *last)
-        if meets(candidate, constraints, policy):
+        likely = chance(candidate, constraints)
+        if likely >= CERTAIN and meets(candidate, constraints, policy):
             return (0, candidate.seconds / weight, *last)
-        return (1, -candidate.quality * weight, candidate.seconds, *last)
+        group = 1 if likely >= UNLIKELY else 2
+        if group == 2:
+            return (2, _overrun(candidate, constraints) / weight, candidate.seconds, *last)
+        return (1, -candidate.quality * likely * weight, candidate.seconds, *last)
 
     return [(c.quality, c) for c in sorted(prediction.candidates, key=key)]
 

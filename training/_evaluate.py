@@ -109,7 +109,7 @@ def _policy(labels: Sequence[Label], predictions: Sequence[Prediction], policy: 
         "sbs": pooled.sbs,
         "vbs": pooled.vbs,
         "fixed": fixed.sbs,
-        "kept": float(np.mean([j.kept for j in possible])),
+        "kept": float(np.sum([j.kept for j in possible]) / max(np.sum([j.vbs_kept for j in possible]), 1e-9)),
         "met": float(np.mean([j.met for j in judged])),
     }
 
