@@ -5,7 +5,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router import FEATURE_NAMES, Features, Plan
-from router.formulas import feature_mapping_plans, ladder, performance_plans
+from router.formulas import (
+    FORMULAS,
+    LONGEST_TRACED_SIDE,
+    MOST_TRACED,
+    PERFORMANCE,
+    STEPS,
+    Formulas,
+    Line,
+    feature_mapping_plans,
+    ladder,
+    mapped,
+    performance_plans,
+)
 
 ANY_FEATURES = st.builds(Features, **dict.fromkeys(FEATURE_NAMES, st.none() | st.floats(0, 1e9)))
 
@@ -14,17 +26,103 @@ ANY_FEATURES = st.builds(Features, **dict.fromkeys(FEATURE_NAMES, st.none() | st
 def test_performance_is_one_trace_at_1x(features: Features) -> None:
     plans = performance_plans(features)
     assert [p.upscale for p in plans] == [1]
-    assert plans == performance_plans(Features())
+    assert plans == performance_plans(Features()) == (PERFORMANCE,)
+
+
+def test_the_preset_does_nothing_beforehand_and_keeps_pixel_outlines() -> None:
+    assert (PERFORMANCE.mode, PERFORMANCE.matte, PERFORMANCE.palette, PERFORMANCE.denoise) == ("none", "binary", 0, 0)
 
 
 @given(ANY_FEATURES)
-def test_feature_mapping_is_a_short_ladder_finest_last(features: Features) -> None:
+def test_feature_mapping_is_a_middle_and_a_fine_plan(features: Features) -> None:
     plans = feature_mapping_plans(features)
-    steps = [p.upscale for p in plans]
-    assert 1 <= len(plans) <= 3
-    assert steps == sorted(set(steps))
+    steps = ladder(features)
+    assert [p.upscale for p in plans] == sorted({steps[(len(steps) - 1) // 2], steps[-1]})
     assert all(isinstance(p, Plan) for p in plans)
     assert plans == feature_mapping_plans(features)
+
+
+@pytest.mark.parametrize(
+    ("side", "steps"),
+    [
+        pytest.param(64, [3, 8], id="all six steps: the third and the last"),
+        pytest.param(256, [2, 4], id="four steps"),
+        pytest.param(1000, [1, 2], id="two steps"),
+        pytest.param(2000, [1], id="one step, one plan"),
+    ],
+)
+def test_middle_and_fine_hang_on_the_area(side: int, steps: list[int]) -> None:
+    assert [p.upscale for p in feature_mapping_plans(Features(image_area=float(side**2)))] == steps
+
+
+def test_formulas_are_the_fitted_ones_unless_others_are_given() -> None:
+    image = Features(palette_size=9.0, image_area=4096.0)
+    other = FORMULAS._replace(palette=Line(5, 0, 3, 64))
+    assert feature_mapping_plans(image) == feature_mapping_plans(image, FORMULAS)
+    assert {p.palette for p in feature_mapping_plans(image, other)} == {5}
+
+
+@pytest.mark.parametrize(
+    ("line", "x", "value"),
+    [
+        pytest.param(Line(1.0, 2.0, 0, 10), 2.0, 5, id="on the line"),
+        pytest.param(Line(1.0, 2.0, 0, 10), 2.4, 6, id="rounded"),
+        pytest.param(Line(1.0, 2.0, 0, 10), 1e300, 10, id="no higher than its upper bound"),
+        pytest.param(Line(1.0, -2.0, 0, 10), 1e300, 0, id="no lower than its lower bound"),
+    ],
+)
+def test_a_line_is_clamped_and_whole(line: Line, x: float, value: int) -> None:
+    assert line.at(x) == value
+
+
+# What moves a parameter: an image with the least of a feature, one with much of it, constants, and the two values.
+MOVES = [
+    ("color_precision", Features(unique_colors=1), Features(unique_colors=2**10), Line(4, 0.4, 4, 8), (4, 8)),
+    ("palette", Features(palette_size=2), Features(palette_size=30), Line(1, 2, 3, 64), (5, 61)),
+    ("layer_difference", Features(gradient_strength=0), Features(gradient_strength=5), Line(9, -1, 0, 64), (9, 4)),
+    ("denoise", Features(noise_level=0), Features(noise_level=9), Line(0, 0.3, 0, 3), (0, 3)),
+    ("corner_threshold", Features(edge_density=0), Features(edge_density=0.2), Line(75, -100, 45, 75), (75, 55)),
+    ("length_threshold", Features(corner_density=0), Features(corner_density=9), Line(6, -1, 3.5, 6), (6, 4)),
+    ("splice_threshold", Features(gradient_strength=0), Features(gradient_strength=2), Line(45, 10, 45, 70), (45, 65)),
+    ("max_iterations", Features(complexity_score=0), Features(complexity_score=0.5), Line(6, 10, 6, 14), (6, 11)),
+    ("path_precision", Features(entropy=0), Features(entropy=8), Line(1, 0.2, 1, 2), (1, 2)),
+]
+
+
+@pytest.mark.parametrize(("name", "little", "much", "line", "expected"), MOVES, ids=[move[0] for move in MOVES])
+def test_each_parameter_follows_its_line(
+    name: str, little: Features, much: Features, line: Line, expected: tuple[float, float]
+) -> None:
+    formulas = FORMULAS._replace(**{name: line})
+    assert tuple(getattr(mapped(image, 2, formulas), name) for image in (little, much)) == pytest.approx(expected)
+
+
+def test_speckles_grow_with_the_step() -> None:
+    formulas = FORMULAS._replace(filter_speckle=Line(1, 1, 1, 8))
+    assert [mapped(Features(), step, formulas).filter_speckle for step in STEPS] == [2, 3, 4, 5, 7, 8]
+
+
+def test_outlines_of_pixels_are_usual_and_polygons_where_the_formula_says_so() -> None:
+    assert {p.mode for p in feature_mapping_plans(Features())} == {"none"}
+    simple = FORMULAS._replace(outlines=Line(0.0, 2.0, 0, 1))
+    modes = [mapped(Features(complexity_score=c), 1, simple).mode for c in (0.1, 0.9)]
+    assert modes == ["polygon", "none"]
+
+
+def test_soft_interiors_are_traced_in_bands_and_large_palettes_are_left_alone() -> None:
+    formulas: Formulas = FORMULAS._replace(soft_interior=0.01, most_palette=20.0)
+    assert [mapped(Features(soft_alpha_interior=s), 1, formulas).matte for s in (0.01, 0.02)] == ["binary", "bands"]
+    assert mapped(Features(palette_size=20.0), 1, formulas).palette > 0
+    assert mapped(Features(palette_size=21.0), 1, formulas).palette == 0
+
+
+@pytest.mark.parametrize(
+    ("step", "most"), [(2, MOST_TRACED), (3, 3_000_000), (4, 1_200_000), (6, 1_200_000), (8, 1_200_000)]
+)
+def test_a_step_is_offered_up_to_its_own_limit_of_traced_pixels(step: int, most: int) -> None:
+    area = most // step**2
+    assert step in ladder(Features(image_area=float(area)))
+    assert step not in ladder(Features(image_area=float(area + 1)))
 
 
 @given(ANY_FEATURES, st.integers(1, 8))
@@ -38,6 +136,12 @@ def test_ladders_hold_at_most_so_many_steps(features: Features, count: int) -> N
 def test_larger_images_are_enlarged_less(side: int) -> None:
     here, there = (ladder(Features(image_area=float(s * s))) for s in (side, 2 * side))
     assert there[-1] <= here[-1]
+
+
+def test_sides_stay_below_what_the_tracer_refuses() -> None:
+    for side in (LONGEST_TRACED_SIDE // 2, LONGEST_TRACED_SIDE // 2 + 1):
+        steps = ladder(Features(image_area=float(side), aspect_ratio=float(side)))
+        assert steps[-1] * side <= LONGEST_TRACED_SIDE
 
 
 def test_a_huge_image_still_has_a_step() -> None:

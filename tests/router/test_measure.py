@@ -38,6 +38,13 @@ def translucent(share: float) -> Pixels:
     return picture
 
 
+def slope(rise: int) -> Pixels:
+    """Return a grey shading that grows by `rise` a pixel from left to right."""
+    picture = plain(side=80)
+    picture[..., :3] = (np.arange(80) * rise)[None, :, None]
+    return picture
+
+
 # Feature, a picture with less of it, a picture with more.
 MORE = [
     pytest.param("complexity_score", square(), noise(120), id="complexity_score"),
@@ -70,6 +77,13 @@ MORE = [
     pytest.param("blockiness", blocky(0), blocky(6), id="blockiness"),
     pytest.param("part_density", checks(24), checks(4), id="part_density"),
     pytest.param("short_side", plain()[:30], plain()[:60], id="short_side"),
+    pytest.param("smoothness", noise(100), noise(6), id="smoothness"),
+    pytest.param("faint_texture", plain(), slope(1), id="faint_texture"),
+    pytest.param("middle_texture", slope(1), slope(3), id="middle_texture"),
+    pytest.param("hard_edges", disc(soft=2), disc(), id="hard_edges"),
+    pytest.param("hard_alpha", disc(soft=2, alpha=True), disc(alpha=True), id="hard_alpha"),
+    pytest.param("poster", plain((2, 2, 2)), plain((14, 14, 14)), id="poster"),
+    pytest.param("despeckled", noise(100), square(), id="despeckled"),
 ]
 
 
@@ -108,6 +122,24 @@ def test_every_feature_has_a_picture_that_moves_it() -> None:
         pytest.param("color_variance", checks(SIDE), 0, id="one field"),
         pytest.param("aspect_ratio", plain()[:48], 2, id="twice as wide"),
         pytest.param("blockiness", plain(), 1, id="nothing to compare"),
+        pytest.param("smoothness", plain(), 1, id="no detail to lose"),
+        # Seven neighbours that differ by n have a variance of 4 n^2; SSIM's second constant is 58.5225.
+        pytest.param("smoothness", slope(1), 58.5225 / (58.5225 + 4), id="a slope of 1"),
+        pytest.param("smoothness", slope(3), 58.5225 / (58.5225 + 36), id="a slope of 3"),
+        pytest.param("faint_texture", plain(), 0, id="flat is not faint"),
+        pytest.param("faint_texture", slope(1), 1, id="faint all over"),
+        pytest.param("faint_texture", ramp(), 1, id="faint in every tile"),
+        pytest.param("middle_texture", slope(3), 1, id="middling all over"),
+        pytest.param("faint_texture", slope(3), 0, id="middling is not faint"),
+        pytest.param("hard_edges", plain(), 1, id="no edge is made harder"),
+        pytest.param("hard_edges", square(), 1, id="an aliased edge is hard already"),
+        pytest.param("hard_alpha", plain(alpha=255), 1, id="opaque alpha"),
+        pytest.param("hard_alpha", disc(alpha=True), 1, id="aliased alpha"),
+        pytest.param("hard_alpha", disc(soft=3), 1, id="soft and opaque"),
+        # Black becomes the middle of its level, 16; SSIM's first constant is 6.5025.
+        pytest.param("poster", plain((0, 0, 0)), 6.5025 / (16**2 + 6.5025), id="black is no level"),
+        pytest.param("poster", plain((16, 16, 16)), 1, id="the middle of a level"),
+        pytest.param("despeckled", plain(), 1, id="nothing to take out"),
     ],
 )
 def test_feature_value(name: str, picture: Pixels, expected: float) -> None:
@@ -138,6 +170,13 @@ def test_one_pixel_wide_has_neither_corners_nor_parts(shape: tuple[int, int]) ->
     values = measure(picture, 1)
     assert (values.corner_density, values.part_density) == (0, 0)
     assert (values.flat_fraction, values.blockiness) == (1, 1)
+
+
+@pytest.mark.parametrize("alpha", [0, 100, 255])
+def test_a_single_pixel_is_one_flat_window(alpha: int) -> None:
+    values = measure(np.array([[[200, 30, 30, alpha]]], dtype=np.uint8), 1)
+    assert (values.smoothness, values.hard_edges, values.despeckled) == pytest.approx((1, 1, 1))
+    assert (values.faint_texture, values.middle_texture) == (0, 0)
 
 
 def bars(*spans: tuple[int, int]) -> Pixels:
@@ -256,6 +295,13 @@ UNIT_FEATURES = (
     "soft_alpha_interior",
     "flat_fraction",
     "edge_sharpness",
+    "smoothness",
+    "faint_texture",
+    "middle_texture",
+    "hard_edges",
+    "hard_alpha",
+    "poster",
+    "despeckled",
 )
 
 
