@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MOST_POINTS = 3000  # more become a picture: as shapes they would make the page slow
 LEAST_ERROR = 1e-3  # of quality; smaller ones stand at the edge
 BINS = 8
+LEAST_BIN = 1e-4  # of a bin's mean error; the axes are logarithmic
 BOUND = 0.95
 SAME_PLACE = 0.25  # of the logarithm of seconds; labels of points so near would lie on one another
 _ERROR_TICKS = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
@@ -64,7 +65,7 @@ def calibration_plot(runs: Sequence[Run]) -> str:
             if r.predicted_quality_error and r.predicted_quality is not None and r.quality is not None
         ]
     ).reshape(-1, 2)
-    bins = np.array([part.mean(axis=0) for part in _bins(errors)]).reshape(-1, 2)
+    bins = np.array([np.maximum(part.mean(axis=0), LEAST_BIN) for part in _bins(errors)]).reshape(-1, 2)
 
     def paint(axes: "Axes") -> None:
         if not bins.size:

@@ -1,12 +1,16 @@
 """Choices are weighed image by image, and fidelity counts nothing where a budget is broken."""
 
+from typing import Any
+
 import pytest
 
 from converter._grid import GRID
 from tests.vecroute.cli.measured import FIGURES, made
 from vecroute.cli._evaluation import ROUTER, evaluation
 
-TRUE = {f"{name.replace('@', '_')}": {"fidelity_4x": quality - 0.1} for name, (quality, _) in FIGURES.items()}
+TRUE: dict[str, Any] = {
+    f"{name.replace('@', '_')}": {"fidelity_4x": quality - 0.1} for name, (quality, _) in FIGURES.items()
+}
 
 
 def test_a_choice_stands_beside_the_best_of_its_cell() -> None:

@@ -1,5 +1,7 @@
 """The headline's figures, by hand."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -62,7 +64,8 @@ def test_predictions_that_are_right() -> None:
 
 def test_without_a_predictor_there_is_nothing_to_agree_with() -> None:
     names = ("quality", "quality_error", "seconds", "seconds_high", "svg_bytes", "svg_bytes_high")
-    unscored = made("a", **{f"predicted_{name}": None for name in names})
+    nothing: dict[str, Any] = {f"predicted_{name}": None for name in names}
+    unscored = made("a", **nothing)
     head = found(unscored)
     assert (head.quality, head.seconds, head.calibration, head.seconds_within_bound) == (None, None, None, None)
     assert pairs(unscored.runs, "seconds") == []
