@@ -34,6 +34,6 @@ def _steps(across: Iterable[int], down: Iterable[int]) -> str:
 
 
 def _color(fill: str) -> str:
-    """Return `#AABBCC` as `#abc` where it is the same, else as it is."""
+    """Return `#AABBCC` as `#ABC`, another colour as it is."""
     short = fill[1::2]
     return f"#{short}" if len(fill) == 7 and short == fill[2::2] else fill

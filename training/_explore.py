@@ -60,13 +60,13 @@ def cost(quality: float, svg_bytes: float, seconds: float) -> float:
 
 
 def found_best(labels: "Iterable[Label]") -> list[Found]:
-    """Return the best plans that were found on each image at each step."""
+    """Return the best plans, at most `KEPT`, that were found on each image at each step."""
     found = []
     for label in labels:
         steps: dict[int, dict[Plan, float]] = defaultdict(dict)
         for run in label.runs:
             steps[run.plan.upscale][run.plan] = cost(run.quality, run.svg_bytes, run.seconds)
-        features = tuple(value or 0.0 for value in label.features.vector())
+        features = tuple(label.features.vector())
         for step, costs in steps.items():
             best = sorted(costs, key=costs.__getitem__)[:KEPT]
             found.append(Found(features=features, upscale=step, plans=tuple(best)))

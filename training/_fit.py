@@ -21,12 +21,12 @@ from training._surrogate import Surrogate
 from training._tables import LOG_FEATURES, Array, Table
 from training.errors import CorpusTooSmall
 
-IMAGES = 1500  # whose best plans are looked for; more hardly change the models
+IMAGES = 1500  # that the models learn from; more hardly change them
 ARCHETYPES, PROPOSALS = 24, 96  # plans chosen among, and those they are chosen from
 TREES, LEAF, DEPTH = 40, 4, 10
 PRICING_TREES, PRICING_DEPTH = 14, 7  # each leaf holds a price for every archetype
 NEIGHBOURS = 12
-JUDGES = 6  # every so many drawings judge the models
+JUDGES = 6  # one drawing of so many judges the models
 HIDDEN = (64, 48)
 # Regressor outputs: the plan parameter, and codes where the number itself is no good to average.
 PALETTE_CODES = {0: 7.0, 3: 1.58, 4: 2.0, 6: 2.58, 8: 3.0, 12: 3.58, 16: 4.0, 24: 4.58, 32: 5.0, 64: 6.0}
@@ -83,9 +83,9 @@ def problem(table: Table, elites: Sequence[Found], seed: int) -> Problem:
     kept = cover(costs, ARCHETYPES)
     specs = [table.labels[image].spec for image, _ in pairs]
     unseen = np.array([hash_of(f"{spec.family}/{spec.drawing}") % JUDGES == 0 for spec in specs])
+    every = np.ones(len(rows), dtype=np.bool_)
     # A corpus too small to set drawings aside judges itself.
-    train = ~unseen if 0 < unseen.sum() < len(unseen) else np.ones(len(rows), dtype=np.bool_)
-    judged = ~unseen if train.all() else unseen
+    train, judged = (~unseen, unseen) if 0 < unseen.sum() < len(unseen) else (every, every)
     return Problem(rows=rows, costs=costs[:, kept], archetypes=tuple(pool[i] for i in kept), train=train, judged=judged)
 
 
@@ -116,7 +116,7 @@ def fit_regressor(given: Problem, seed: int) -> Fitted:
     """
     best = given.costs.argmin(axis=1)
     named = np.array([outputs(plan) for plan in given.archetypes], dtype=np.float32)
-    models = _kinds(seed)
+    models = _kinds(int(given.train.sum()), seed)
     regrets = {}
     for kind, model in models.items():
         prices = kind in PRICING
@@ -135,10 +135,11 @@ def fit_regressor(given: Problem, seed: int) -> Fitted:
 PRICING = frozenset({"network pricing", "trees pricing"})
 
 
-def _kinds(seed: int) -> dict[str, BaseEstimator]:
+def _kinds(rows: int, seed: int) -> dict[str, BaseEstimator]:
+    """Return the kinds that can learn from so many rows, by name."""
     trees = {"min_samples_leaf": LEAF, "max_depth": DEPTH, "random_state": seed, "n_jobs": -1}
     network = MLPRegressor(hidden_layer_sizes=HIDDEN, alpha=1e-3, early_stopping=True, random_state=seed, max_iter=400)
-    return {
+    kinds: dict[str, BaseEstimator] = {
         "extra trees": ExtraTreesRegressor(TREES, max_features=0.5, **trees),
         "random forest": RandomForestRegressor(TREES, max_features=0.5, **trees),
         "neighbours": make_pipeline(StandardScaler(), KNeighborsRegressor(NEIGHBOURS, weights="distance")),
@@ -147,10 +148,14 @@ def _kinds(seed: int) -> dict[str, BaseEstimator]:
         ),
         "network pricing": make_pipeline(StandardScaler(), network),
     }
+    if rows < NEIGHBOURS:
+        # Fewer rows than are averaged, and too few to set some aside for stopping early.
+        del kinds["neighbours"], kinds["network pricing"]
+    return kinds
 
 
 def _nearest(said: NDArray[np.float32], named: Array) -> NDArray[np.intp]:
-    """Return the archetype nearest to each named plan, every output scaled by its spread."""
+    """Return the column of the archetype nearest to each named plan, every output scaled by its spread."""
     spread = named.std(axis=0) + 1e-6
     distance = ((said[:, None] - named) / spread) ** 2
     return np.asarray(distance.sum(axis=2).argmin(axis=1))

@@ -37,7 +37,10 @@ class Constants(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def fit_constants(table: Table, proposals: Sequence[Plan], seed: int) -> Constants:
-    """Search the constants of the closed formulas by TPE, and the preset among the plans proposed."""
+    """Search the constants of the closed formulas by TPE, and the preset among the plans proposed.
+
+    The search begins with the constants in use, so that what it finds is never worse.
+    """
     surrogate = Surrogate(table, seed)
     images = random.Random(seed).sample(range(len(table.labels)), min(IMAGES, len(table.labels)))
     scaled = table.scaled_features()[images]
@@ -72,6 +75,7 @@ def _quick(plan: Plan) -> Plan:
 
 
 def _as_trial(formulas: Formulas) -> dict[str, float]:
+    """Return constants as the parameters of a trial; `_formulas` makes them of it again."""
     chosen = {"most_palette": formulas.most_palette, "soft_interior": formulas.soft_interior}
     for name in RANGES:
         line = getattr(formulas, name)

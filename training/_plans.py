@@ -51,7 +51,7 @@ def random_plan(features: Features, upscale: int, rng: random.Random) -> Plan:
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """The best plans, best first, that search found on one image at one step."""
+    """The best plans, best first, that search found on one image at one step; `features` are as measured."""
 
     features: tuple[float, ...]
     upscale: int
@@ -89,7 +89,7 @@ class Elites:
 
 def mutated(plan: Plan, features: Features, rng: random.Random) -> Plan:
     """Return a plan with some parameters drawn anew."""
-    new = {name: rng.choice(v) for name, v in choices(features).items() if rng.random() < MUTATION}
+    new = {name: rng.choice(values) for name, values in choices(features).items() if rng.random() < MUTATION}
     return msgspec.structs.replace(plan, **new)
 
 
@@ -106,7 +106,7 @@ def random_plans(features: Features, count: int, rng: random.Random, elites: Eli
 
 
 def write_elites(folder: Path, found: Sequence[Found]) -> None:
-    """Write what search found, beside the target and renamed."""
+    """Write what search found; a reader sees the whole of it or what was there before."""
     folder.mkdir(parents=True, exist_ok=True)
     building = folder / f".{ELITES}.part"
     building.write_bytes(msgspec.json.encode(found))

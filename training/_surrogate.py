@@ -15,12 +15,17 @@ ROWS_AT_ONCE = 200_000
 
 
 class Surrogate:
-    """Predicts relative costs, learnt from the runs of a search.
+    """Predicts relative costs (`training._explore.cost`), learnt from the runs of a search.
 
     Only the difference between an image's plans matters for the choice; what they have in common would drown it.
     """
 
     def __init__(self, table: Table, seed: int) -> None:
+        """Learn from a table's runs.
+
+        Raises:
+            ValueError: no image has two runs at one step.
+        """
         rows = np.hstack([table.scaled_features()[table.image_of], table.plan_rows()])
         error = np.log(np.maximum(1 - table.quality, 1e-4))
         cost = error + BYTES_WEIGHT * table.log_bytes + SECONDS_WEIGHT * table.log_seconds

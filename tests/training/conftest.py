@@ -7,15 +7,29 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from router import FEATURE_NAMES
 from tests.training.corpora import HELD_OUT, TRAINED, corpus_toml, icons, pack
 from training._corpus import Family
-from training._export import Trained, trees_as_onnx, write_export
-from training._fit import best_plans, fill_values, fit_regressor
+from training._explore import found_best
+from training._export import Trained, regressor_as_onnx, write_export
+from training._fit import Problem, fill_values, fit_regressor, problem
 from training._images import ImageSpec, specs
 from training._run import Label, Task, label
 from training._tables import Table
 
 SEED = 5
+WIDTH = len(FEATURE_NAMES) + 1  # of the regressor's rows: the features and the step
+# Models as small as they can be: what is tested is what they are made of, not how good they are.
+SMALL_MODELS = {
+    "training._fit.PROPOSALS": 12,
+    "training._fit.ARCHETYPES": 6,
+    "training._fit.TREES": 6,
+    "training._fit.PRICING_TREES": 4,
+    "training._fit.HIDDEN": (8,),
+    "training._surrogate.TREES": 8,
+    "training._formulas.IMAGES": 4,
+    "training._formulas.TRIALS": 4,
+}
 
 
 @pytest.fixture(scope="session")
@@ -30,10 +44,11 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def tiny(corpus: Path) -> Iterator[None]:
-    """Let all of training know the tiny families only, and look at few plans."""
+    """Let all of training know the tiny families only, and fit small models."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("training._corpus.CORPUS_TOML", corpus / "corpus.toml")
-        patch.setattr("training._fit.PROPOSALS", 12)
+        for name, value in SMALL_MODELS.items():
+            patch.setattr(name, value)
         yield
 
 
@@ -59,13 +74,24 @@ def searched(corpus: Path) -> list[Label]:
 
 
 @pytest.fixture(scope="session")
-def fitted(searched: list[Label], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def explored(corpus: Path) -> list[Label]:
+    """Labels of two images whose steps were searched, a few trials each."""
+    trained = [s for s in small_specs(TRAINED, 10) if s.split == "train"]
+    return [label(Task(spec=s, fixed=(), trials=3, corpus=corpus, seed=SEED)) for s in trained[:2]]
+
+
+@pytest.fixture(scope="session")
+def given(searched: list[Label], explored: list[Label]) -> Problem:
+    """What regressors learn from, as real runs pose it."""
+    return problem(Table([*searched, *explored]), found_best(explored), SEED)
+
+
+@pytest.fixture(scope="session")
+def fitted(searched: list[Label], given: Problem, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An export that holds a plan regressor alone."""
-    table = Table(searched)
-    rows, plans = best_plans(table, SEED)
     folder = tmp_path_factory.mktemp("fitted") / "fitted"
-    regressor = trees_as_onnx(fit_regressor(rows, plans, SEED), rows.shape[1])
-    trained = Trained(regressor=regressor, fill=fill_values(table), trained_on="a test")
+    regressor = regressor_as_onnx(fit_regressor(given, SEED), WIDTH)
+    trained = Trained(regressor=regressor, fill=fill_values(Table(searched)), trained_on="a test")
     write_export(trained, folder, name="fitted", created=datetime(2026, 1, 2, tzinfo=UTC))
     return folder
 

@@ -14,11 +14,11 @@ import torch
 from models import HybridRouter, load_export
 from router.pixels import sample_of
 from tests.router.drawings import disc
-from tests.training.conftest import SEED
+from tests.training.conftest import SEED, WIDTH
 from tests.training.test_forest import where_best
-from training import _learn
-from training._export import INPUTS, TOLERANCE, Trained, trees_as_onnx, write_export
-from training._fit import best_plans, fill_values, fit_regressor
+from training import _fit
+from training._export import INPUTS, TOLERANCE, Trained, regressor_as_onnx, write_export
+from training._fit import PRICING, Problem, fill_values, fit_regressor, outputs
 from training._forest import fit_forest
 from training._learn import scaling, train
 from training._network import OUTPUTS
@@ -30,16 +30,13 @@ CREATED = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def trained(table: Table, searched: list[Label], labelled: list[Label]) -> Trained:
+def trained(table: Table, given: Problem, labelled: list[Label]) -> Trained:
     images = np.flatnonzero(table.splits == "train")
     scale = scaling(table, images)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_learn, "EPOCHS", 2)
-        predictor = train(table, scale, seed=SEED)
-    rows, plans = best_plans(Table(searched[:2]), SEED)
+    predictor = train(table, scale, seed=SEED, epochs=2)
     winners = where_best(labelled, ["performance", "feature_mapping", "regression", "performance"])
     return Trained(
-        regressor=trees_as_onnx(fit_regressor(rows, plans, SEED), rows.shape[1]),
+        regressor=regressor_as_onnx(fit_regressor(given, SEED), WIDTH),
         fill=fill_values(table),
         trained_on="a test",
         predictor=predictor,
@@ -153,6 +150,27 @@ def test_a_regressor_alone_is_an_export_too(fitted: Path) -> None:
     loaded = load_export(fitted, defaults=None)
     assert loaded.lane == "base"
     assert {method for method, _ in loaded.candidates(sample_of(disc(), 2000).features)} >= {"regression"}
+
+
+@pytest.mark.parametrize("kind", ["extra trees", "random forest", "neighbours", "trees pricing", "network pricing"])
+def test_a_regressor_of_any_kind_answers_as_onnx_what_the_model_chooses(
+    given: Problem, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """One that prices archetypes answers the outputs of the cheapest of them, the others what they name."""
+    every = _fit._kinds
+    monkeypatch.setattr(_fit, "_kinds", lambda *args: {kind: every(*args)[kind]})
+    fitted = fit_regressor(given, SEED)
+    rng = np.random.default_rng(3)
+    rows = np.concatenate([given.rows, given.rows[rng.permutation(len(given.rows))] * rng.normal(1, 0.1, WIDTH)])
+    rows = rows.astype(np.float32)
+    said = np.asarray(fitted.model.predict(rows))
+    if kind in PRICING:
+        assert fitted.archetypes == given.archetypes
+        said = np.array([outputs(plan) for plan in given.archetypes])[said.argmin(axis=1)]
+    session = onnxruntime.InferenceSession(regressor_as_onnx(fitted, WIDTH))
+    (answer,) = session.run([session.get_outputs()[-1].name], {session.get_inputs()[0].name: rows})
+    assert answer.shape == (len(rows), len(_fit.OUTPUTS))
+    assert answer == pytest.approx(said, abs=1e-3)
 
 
 def test_a_router_serves_it(export: Path) -> None:

@@ -1,24 +1,39 @@
-"""The surrogate, the plans it finds best, the trees that name them, and the constants of closed formulas."""
+"""What regressors learn from, the kinds that are tried, and that the one with the least regret wins."""
 
+import random
+
+import msgspec
 import numpy as np
 import pytest
 
-from router import FEATURE_NAMES, Plan
-from router.formulas import STEPS
-from tests.training.conftest import SEED
+from router import FEATURE_NAMES, Features, Plan
+from router.formulas import ladder
+from tests.training.conftest import SEED, WIDTH
+from training import _fit
+from training._explore import found_best
 from training._fit import (
+    ARCHETYPES,
+    MATTE_CODES,
+    MODE_CODES,
     NUMBERS,
     OUTPUTS,
-    Surrogate,
-    best_plans,
+    PALETTE_CODES,
+    PRICING,
+    Problem,
+    cover,
     fill_values,
     fit_regressor,
-    formula_constants,
     outputs,
-    rule_constants,
+    problem,
+    proposals,
 )
+from training._plans import Found, choices
 from training._run import Label
-from training._tables import LOG_FEATURES, Array, Table
+from training._tables import LOG_FEATURES, Table
+from training.errors import CorpusTooSmall
+
+KINDS = {"extra trees", "random forest", "neighbours", "trees pricing", "network pricing"}
+PLANS = (Plan(palette=3, filter_speckle=1), Plan(palette=16, filter_speckle=4), Plan(palette=64, filter_speckle=8))
 
 
 @pytest.fixture(scope="module")
@@ -26,52 +41,160 @@ def search(searched: list[Label]) -> Table:
     return Table(searched)
 
 
-@pytest.fixture(scope="module")
-def best(search: Table) -> tuple[Array, list[Plan]]:
-    return best_plans(search, SEED)
+def made_up(count: int = 90, judges: int = 30) -> Problem:
+    """Return a problem whose answer hangs on the step alone: at 1x the first plan is best, at 2x the second, ..."""
+    rng = np.random.default_rng(SEED)
+    rows = rng.normal(size=(count, WIDTH)).astype(np.float32)
+    best = np.arange(count) % len(PLANS)
+    rows[:, -1] = best + 1
+    costs = np.where(best[:, None] == np.arange(len(PLANS)), -1.0, 1.0)
+    unseen = np.arange(count) < judges
+    return Problem(rows=rows, costs=costs, archetypes=PLANS, train=~unseen, judged=unseen)
 
 
-def test_the_surrogate_judges_plans_of_a_step_beside_each_other(search: Table) -> None:
-    plans = [Plan(upscale=2), Plan(upscale=2, filter_speckle=16, color_precision=1, layer_difference=255)]
-    costs = Surrogate(search, SEED).costs(search.scaled_features()[0], plans)
-    assert costs.shape == (2,)
-    assert np.isfinite(costs).all()
-    assert Surrogate(search, SEED).costs(search.scaled_features()[0], plans) == pytest.approx(costs)
+def test_a_problem_has_a_row_for_each_image_and_step_it_can_afford(given: Problem, search: Table) -> None:
+    steps = [step for one in search.labels for step in ladder(one.features)]
+    assert len(given.rows) >= len(steps)
+    assert given.rows.shape[1] == WIDTH
+    assert set(given.rows[:, -1]) == set(steps)
+    assert given.costs.shape == (len(given.rows), len(given.archetypes))
+    assert np.isfinite(given.costs).all()
+    assert 1 <= len(given.archetypes) <= _fit.ARCHETYPES <= ARCHETYPES
+    assert {plan.upscale for plan in given.archetypes} == {1}
 
 
-def test_every_image_gets_a_best_plan_for_every_step(search: Table, best: tuple[Array, list[Plan]]) -> None:
-    rows, plans = best
-    assert [plan.upscale for plan in plans] == [*STEPS] * len(search.labels)
-    assert rows.shape == (len(plans), len(FEATURE_NAMES) + 1)
-    assert rows[:, -1].tolist() == [plan.upscale for plan in plans]
-    again = best_plans(search, SEED)
-    assert again[1] == plans
+def test_every_drawing_lies_on_one_side(searched: list[Label], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_fit, "JUDGES", 2)
+    table = Table(searched)
+    posed = problem(table, [], SEED)
+    assert 0 < posed.judged.sum() < len(posed.rows)
+    assert (posed.train != posed.judged).all()
+    for features in table.scaled_features():
+        sides = posed.judged[(posed.rows[:, :-1] == features).all(axis=1)]
+        assert len(set(sides)) == 1
 
 
-def test_the_regressor_names_what_it_was_shown(best: tuple[Array, list[Plan]]) -> None:
-    rows, plans = best
-    said = fit_regressor(rows, plans, SEED).predict(rows)
-    shown = np.array([outputs(plan) for plan in plans])
-    assert said.shape == (len(plans), len(OUTPUTS))
-    assert (said >= shown.min(axis=0) - 1e-6).all()
-    assert (said <= shown.max(axis=0) + 1e-6).all()
+@pytest.mark.parametrize("judges", [1, 2**64], ids=["its drawing is a judge", "its drawing is none"])
+def test_a_corpus_of_one_drawing_judges_itself(search: Table, monkeypatch: pytest.MonkeyPatch, judges: int) -> None:
+    monkeypatch.setattr(_fit, "JUDGES", judges)
+    posed = problem(Table(search.labels[:1]), [], SEED)
+    assert posed.train.all()
+    assert posed.judged.all()
+
+
+def test_the_same_seed_poses_the_same_problem(search: Table) -> None:
+    one, other = (problem(search, [], SEED) for _ in range(2))
+    assert one.archetypes == other.archetypes
+    assert np.array_equal(one.rows, other.rows)
+    assert np.array_equal(one.costs, other.costs)
+
+
+def test_no_more_images_are_looked_at_than_help(search: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_fit, "IMAGES", 2)
+    posed = problem(search, [], SEED)
+    assert len(np.unique(posed.rows[:, :-1], axis=0)) == 2
+
+
+def test_without_two_plans_to_compare_the_corpus_is_too_small(searched: list[Label]) -> None:
+    alone = [msgspec.structs.replace(one, runs=one.runs[-1:]) for one in searched]
+    with pytest.raises(CorpusTooSmall, match="no image has two plans of one step"):
+        problem(Table(alone), [], SEED)
+
+
+def test_plans_that_search_found_best_are_proposed_at_1x(search: Table, explored: list[Label]) -> None:
+    elites = found_best(explored)
+    best = {msgspec.structs.replace(one.plans[0], upscale=1) for one in elites}
+    found = proposals(search, elites, random.Random(1))
+    assert set(found) <= best
+    assert len(found) == len(set(found)) == min(_fit.PROPOSALS, len(best))
+
+
+def test_without_a_search_random_plans_are_proposed(search: Table) -> None:
+    found = proposals(search, [], random.Random(1))
+    assert len(found) == _fit.PROPOSALS
+    assert all(isinstance(one, Plan) and one.upscale == 1 for one in found)
+    assert proposals(search, [Found(features=(), upscale=1, plans=())], random.Random(1))
+
+
+def test_cover_takes_what_helps_most_then_what_helps_the_others() -> None:
+    costs = np.array([[0.0, 5.0, 2.0, 9.0], [9.0, 5.0, 2.0, 0.0], [9.0, 5.0, 2.0, 0.0]])
+    assert cover(costs, 3) == [2, 3, 0]
+    assert cover(costs, 1) == [2]
+
+
+def test_cover_takes_each_column_once_and_no_more_than_there_are() -> None:
+    assert cover(np.ones((3, 2)), 5) == [0, 1]
+
+
+def test_all_five_kinds_are_judged_and_the_least_regret_wins() -> None:
+    fitted = fit_regressor(made_up(), SEED)
+    assert set(fitted.regrets) == KINDS
+    assert all(regret >= 0 for regret in fitted.regrets.values())
+    assert fitted.regrets[fitted.kind] == min(fitted.regrets.values())
+    assert fitted.archetypes == (PLANS if fitted.kind in PRICING else None)
+    assert PRICING < KINDS
+
+
+@pytest.mark.parametrize("kind", ["extra trees", "trees pricing"])
+def test_what_hangs_on_the_step_is_learnt(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With every column at hand at each split, a tree finds the one that decides, and errs nowhere."""
+    every = _fit._kinds
+    monkeypatch.setattr(_fit, "LEAF", 1)
+    monkeypatch.setattr(
+        _fit, "_kinds", lambda *args: {kind: every(*args)[kind].set_params(max_features=1.0, min_samples_leaf=1)}
+    )
+    given = made_up()
+    fitted = fit_regressor(given, SEED)
+    assert fitted.regrets == {kind: pytest.approx(0.0)}
+    said = fitted.model.predict(given.rows)
+    if fitted.archetypes:
+        assert np.array_equal(said.argmin(axis=1), given.costs.argmin(axis=1))
+    else:
+        assert said == pytest.approx(np.array([outputs(PLANS[i]) for i in given.costs.argmin(axis=1)]), abs=0.2)
+
+
+def test_regret_is_how_much_more_the_named_plan_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that always names the first plan errs on two rows of three, by 2 each."""
+
+    class Stubborn:
+        def fit(self, rows: object, _: object) -> "Stubborn":
+            return self
+
+        def predict(self, rows: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+            return np.array([outputs(PLANS[0])] * len(rows))
+
+    monkeypatch.setattr(_fit, "_kinds", lambda *_: {"stubborn": Stubborn()})
+    assert fit_regressor(made_up(), SEED).regrets == {"stubborn": pytest.approx(2 * 2 / 3)}
+
+
+def test_the_same_seed_fits_the_same() -> None:
+    given = made_up()
+    one, other = (fit_regressor(given, SEED) for _ in range(2))
+    assert one.regrets == other.regrets
+    assert np.array_equal(one.model.predict(given.rows), other.model.predict(given.rows))
+
+
+@pytest.mark.parametrize("count", [1, 2, 11])
+def test_trees_alone_learn_from_a_handful_of_rows(count: int) -> None:
+    """There are fewer than the neighbours that are averaged, and none to stop a network early on."""
+    given = made_up(count, judges=0)
+    fitted = fit_regressor(msgspec.structs.replace(given, judged=given.train), SEED)
+    assert set(fitted.regrets) == {"extra trees", "random forest", "trees pricing"}
 
 
 def test_outputs_are_codes_and_numbers() -> None:
     plan = Plan(palette=8, matte="bands", mode="spline", denoise=2, color_precision=7)
-    assert outputs(plan) == [3.0, 1.0, 1.0, 2.0, *(float(getattr(plan, name)) for name in NUMBERS[1:])]
+    assert outputs(plan) == [3.0, 1.0, -1.0, 2.0, *(float(getattr(plan, name)) for name in NUMBERS[1:])]
     assert len(outputs(plan)) == len(OUTPUTS)
 
 
-def test_formula_constants_are_a_least_squares_line() -> None:
-    """Where the best speckle is twice the step plus one, the fit finds just that."""
-    plans = [Plan(upscale=s, filter_speckle=2 * s + 1) for s in (1, 2, 3, 4)]
-    rows = np.random.default_rng(1).random((4, len(FEATURE_NAMES) + 1)).astype(np.float32)
-    rows[:, -1] = [1, 2, 3, 4]
-    found = formula_constants(plans, rows)
-    assert set(found) == {"palette", "color_precision", "layer_difference", "filter_speckle"}
-    assert found["filter_speckle"] == pytest.approx((1.0, 2.0), abs=2e-3)
-    assert found["color_precision"] == pytest.approx((6.0, 0.0), abs=2e-3)
+def test_every_choice_of_search_has_a_code() -> None:
+    """Else the fit would end on the first image that is best served by another."""
+    tried = choices(Features(noise_level=9.0, soft_alpha_interior=1.0))
+    assert set(tried["palette"]) == set(PALETTE_CODES)
+    assert set(tried["matte"]) == set(MATTE_CODES)
+    assert set(tried["mode"]) == set(MODE_CODES)
+    assert set(tried) == set(OUTPUTS)
 
 
 def test_fill_values_are_means_as_measured(search: Table) -> None:
@@ -81,15 +204,3 @@ def test_fill_values_are_means_as_measured(search: Table) -> None:
     assert fill[area] == pytest.approx(np.expm1(np.log1p(search.features[:, area]).mean()), rel=1e-4)
     assert fill.shape == (len(FEATURE_NAMES),)
     assert LOG_FEATURES
-
-
-def test_rule_constants_bound_what_was_measured(labelled: list[Label]) -> None:
-    found = rule_constants(Table(labelled))
-    assert set(found) == {f"{n}_{part}" for n in ("seconds", "bytes") for part in ("fixed", "per_pixel", "margin")}
-    assert all(np.isfinite(value) and value >= 0 for value in found.values())
-    assert found["seconds_margin"] > 1
-
-
-def test_rule_constants_of_one_image_at_one_step(labelled: list[Label]) -> None:
-    one = Table(labelled[:1])
-    assert all(np.isfinite(value) for value in rule_constants(one).values())

@@ -7,7 +7,19 @@ import pytest
 from router.pixels import Pixels, decode
 from tests.training.corpora import HELD_OUT, TRAINED
 from training._corpus import Drawing
-from training._images import FAVICONS, LARGEST, SMALLEST, Grade, Ground, ImageSpec, draw, rasterise, specs
+from training._images import (
+    FAVICONS,
+    HUGE,
+    HUGE_SHARE,
+    LARGEST,
+    SMALLEST,
+    Grade,
+    Ground,
+    ImageSpec,
+    draw,
+    rasterise,
+    specs,
+)
 
 NAMES = [f"logo-{i}" for i in range(300)]
 DISC = Drawing(
@@ -63,11 +75,19 @@ def test_a_validation_family_is_held_out_whole() -> None:
 
 def test_sizes_grades_and_grounds_are_mixed() -> None:
     found = specs(TRAINED, NAMES, count=2000, seed=1)
-    assert all(spec.longest in FAVICONS or SMALLEST <= spec.longest <= LARGEST for spec in found)
+    assert all(spec.longest in FAVICONS or SMALLEST <= spec.longest <= HUGE for spec in found)
     assert {spec.grade for spec in found} == {"clean", "jpeg", "blur", "rescaled", "noise", "aliased"}
     assert {spec.ground for spec in found} == {"transparent", "white", "black"}
     assert not any(spec.grade == "jpeg" and spec.ground == "transparent" for spec in found)
     assert np.mean([spec.grade == "clean" for spec in found]) == pytest.approx(0.6, abs=0.05)
+
+
+def test_a_few_images_are_huge_and_small_ones_are_usual() -> None:
+    sides = np.array([spec.longest for spec in specs(TRAINED, NAMES, count=4000, seed=1)])
+    huge = sides[sides > LARGEST]
+    assert len(huge) / len(sides) == pytest.approx(HUGE_SHARE, abs=0.008)
+    assert huge.max() > 0.9 * HUGE
+    assert np.median(sides) < LARGEST / 4
 
 
 @pytest.mark.parametrize("grade", ["clean", "jpeg", "blur", "rescaled", "noise", "aliased"])

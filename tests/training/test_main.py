@@ -25,11 +25,12 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
     """Return a function that runs a step in a directory of its own, on few small images and for few epochs."""
     for name, value in {
         "training._images.LARGEST": 56,
+        "training._images.HUGE_SHARE": 0.0,
         "training._images.FAVICONS": (24, 48),
-        "training._learn.EPOCHS": 2,
-        "training._steps.EPOCHS": 2,
+        "training._steps.EXPLORED": 2,
+        "training._steps.TRIALS": 2,
         "training._steps.SEARCH_PLANS": 6,
-        "training._fit.PROPOSALS": 6,
+        "training._steps.LABEL_SHARE": 1.0,
     }.items():
         monkeypatch.setattr(name, value)
     for family in (TRAINED, HELD_OUT):
@@ -38,7 +39,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
     flags = [part for flag, name in folders.items() for part in (f"--{flag}", str(tmp_path / name))]
 
     def run(step: str, *more: str) -> int:
-        return main([step, *flags, "--workers", "2", *more])
+        return main([step, *flags, "--workers", "2", "--epochs", "2", "--quick", *more])
 
     return run
 
@@ -50,6 +51,9 @@ def test_all_from_nothing_makes_an_export_that_serves(
     shown = capsys.readouterr()
     assert '"gap_closed"' in shown.out
     assert "0 failed" in shown.err
+    kinds = ("extra trees", "random forest", "neighbours", "trees pricing", "network pricing")
+    assert all(f"fit: {kind}: regret " in shown.err for kind in kinds)
+    assert "constants of router/formulas.py: {" in shown.err
     found = {p.name for p in (tmp_path / "models" / "default").iterdir()}
     assert found >= {"model_info.json", "quality_predictor.onnx", "quality_predictor.pt", "base_forest.onnx"}
 
@@ -91,7 +95,8 @@ def _held_out(lines: bytes) -> set[str]:
 @pytest.mark.parametrize(
     ("step", "says"),
     [
-        pytest.param("fit", "run `python -m training search` first", id="fit before search"),
+        pytest.param("search", "run `python -m training explore` first", id="search before explore"),
+        pytest.param("fit", "run `python -m training explore` first", id="fit before explore"),
         pytest.param("label", "run `python -m training fit` first", id="label before fit"),
         pytest.param("train", "run `python -m training search` first", id="train before search"),
         pytest.param("evaluate", "is damaged", id="evaluate without labels"),
@@ -105,6 +110,15 @@ def test_a_step_out_of_order_says_what_to_run_first(
     assert says in said
     assert said.startswith("training: ")
     assert said.count("\n") == 1
+
+
+def test_fit_needs_what_search_found_on_all_images_too(
+    work: Train, tmp_path: Path, explored: list[object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "explore.jsonl").write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in explored))
+    assert work("fit") == 1
+    assert "run `python -m training search` first" in capsys.readouterr().err
 
 
 def test_an_export_that_cannot_serve_is_one_line(

@@ -1,5 +1,6 @@
 """What a task does: every plan measured, and what cannot be run is listed."""
 
+from collections import Counter
 from pathlib import Path
 
 import msgspec
@@ -8,12 +9,16 @@ import pytest
 
 from converter import quality, run_plan
 from converter._fixed import FIXED
+from router.formulas import ladder
 from router.pixels import decode, premultiplied, thumbnail
 from tests.training.conftest import small_specs
 from tests.training.corpora import TRAINED
 from tests.training.workers import figures
+from training import _plans
 from training._corpus import drawings
+from training._explore import found_best
 from training._images import draw
+from training._plans import write_elites
 from training._run import THUMBNAIL, Label, Run, Task, label
 
 
@@ -37,7 +42,28 @@ def test_fixed_and_random_plans_and_candidates_are_run(labelled: list[Label]) ->
     assert origins[: len(FIXED)] == list(FIXED)
     assert origins[-2:] == ["random", "random"]
     assert origins.count("performance") == 1
+    assert origins.count("feature_mapping") == 2
     assert origins.count("regression") == 4
+
+
+def test_an_image_is_searched_at_each_of_its_steps(explored: list[Label]) -> None:
+    for one in explored:
+        assert {run.origin for run in one.runs} == {"explored"}
+        assert Counter(run.plan.upscale for run in one.runs) == dict.fromkeys(ladder(one.features), 3)
+
+
+def test_random_plans_lie_near_those_that_search_found(
+    explored: list[Label], tasks: list[Task], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_plans, "WILD", 0.0)
+    monkeypatch.setattr(_plans, "MUTATION", 0.0)
+    write_elites(tmp_path, found_best(explored))
+    best = {plan for one in found_best(explored) for plan in one.plans}
+    near, wild = (
+        label(msgspec.structs.replace(tasks[0], fixed=(), random_plans=2, elites=elites)) for elites in (tmp_path, None)
+    )
+    assert {run.plan for run in near.runs} <= best
+    assert not {run.plan for run in wild.runs} & best
 
 
 def test_large_fixed_plans_are_run_only_where_the_router_is_judged(corpus: Path) -> None:
