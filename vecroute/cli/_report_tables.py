@@ -49,18 +49,19 @@ def _heat(one: CellResult) -> str:
 
 def summary_table(found: Evaluation) -> str:
     """Return what each candidate gives when it is always taken, and the router."""
+    true = bool(found.sources)
     rows = [
         (
             s.name,
             f"{s.quality:.4f}",
-            "-" if s.fidelity_4x is None else f"{s.fidelity_4x:.4f}",
+            *(["-" if s.fidelity_4x is None else f"{s.fidelity_4x:.4f}"] if true else []),
             milliseconds(s.seconds),
             kilobytes(s.svg_bytes),
             f"{s.utility:.4f}",
         )
         for s in found.summaries
     ]
-    return _table(["always", "quality", "fidelity 4x", "time", "size", "utility"], rows)
+    return _table(["always", "quality", *(["fidelity 4x"] if true else []), "time", "size", "utility"], rows)
 
 
 def fidelity_table(found: Evaluation) -> str:
