@@ -20,9 +20,6 @@ MEASURED = 5
 LEAST_ERROR = 1e-4
 # No figure of the state lies beyond this; networks extrapolate wildly.
 MOST = 4.0
-# What a trace takes, roughly: the state says how far the first one was from it.
-SECONDS_FIXED, SECONDS_PER_PIXEL = 7e-4, 2.7e-7
-UNKNOWN_AREA = 65536.0  # pixels, as in `router`
 # Rough middles and spreads of ln(1 - quality) and ln(bytes), so that the state's numbers are of order one.
 ERROR_MIDDLE, BYTES_MIDDLE, BYTES_SPREAD = -3.7, 9.0, 2.0
 
@@ -115,16 +112,13 @@ class StateComposer:
         state = np.zeros(self.width, dtype=np.float32)
         scaled = (np.array(self._row(features), dtype=np.float32) - self._mean) / self._std
         state[: len(scaled)] = np.clip(scaled, -MOST, MOST)
-        expected = (
-            SECONDS_FIXED + SECONDS_PER_PIXEL * (features.image_area or UNKNOWN_AREA) * attempts[0].plan.upscale ** 2
-        )
         for index, attempt in enumerate(attempts):
             measured = (
                 1.0,
                 float(index == best),
                 math.log(max(1 - attempt.quality, LEAST_ERROR)) - ERROR_MIDDLE,
-                # The first against what such a trace takes at all, the others against the first: hosts differ.
-                math.log(max(attempt.seconds, 1e-6) / (expected if index == 0 else max(attempts[0].seconds, 1e-6))),
+                # Against the first: hosts differ, and are busy.
+                math.log(max(attempt.seconds, 1e-6) / max(attempts[0].seconds, 1e-6)),
                 (math.log(max(attempt.svg_bytes, 1)) - BYTES_MIDDLE) / BYTES_SPREAD,
             )
             start = len(scaled) + index * self._slot

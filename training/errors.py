@@ -40,6 +40,13 @@ class LabelsDamaged(TrainingError):
         super().__init__(f"{path} is damaged ({reason}); {remedy} and label again: what is finished is not done again")
 
 
+class PolicyDamaged(TrainingError):
+    """The trained policy in the work folder cannot be read."""
+
+    def __init__(self, path: object, reason: str) -> None:
+        super().__init__(f"{path} is damaged ({reason}); run `python -m training ppo` again, or delete its folder")
+
+
 class LabelsBusy(TrainingError):
     """Two runs want to append to one label file."""
 
