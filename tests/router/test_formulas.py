@@ -93,7 +93,7 @@ MOVES = [
 def test_each_parameter_follows_its_line(
     name: str, little: Features, much: Features, line: Line, expected: tuple[float, float]
 ) -> None:
-    formulas = FORMULAS._replace(**{name: line})
+    formulas = Formulas(**(FORMULAS._asdict() | {name: line}))
     assert tuple(getattr(mapped(image, 2, formulas), name) for image in (little, much)) == pytest.approx(expected)
 
 
@@ -110,7 +110,7 @@ def test_outlines_of_pixels_are_usual_and_polygons_where_the_formula_says_so() -
 
 
 def test_soft_interiors_are_traced_in_bands_and_large_palettes_are_left_alone() -> None:
-    formulas: Formulas = FORMULAS._replace(soft_interior=0.01, most_palette=20.0)
+    formulas = FORMULAS._replace(soft_interior=0.01, most_palette=20.0)
     assert [mapped(Features(soft_alpha_interior=s), 1, formulas).matte for s in (0.01, 0.02)] == ["binary", "bands"]
     assert mapped(Features(palette_size=20.0), 1, formulas).palette > 0
     assert mapped(Features(palette_size=21.0), 1, formulas).palette == 0

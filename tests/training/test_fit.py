@@ -5,6 +5,7 @@ import random
 import msgspec
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from router import FEATURE_NAMES, Features, Plan
 from router.formulas import ladder
@@ -29,7 +30,7 @@ from training._fit import (
 )
 from training._plans import Found, choices
 from training._run import Label
-from training._tables import LOG_FEATURES, Table
+from training._tables import LOG_FEATURES, Array, Table
 from training.errors import CorpusTooSmall
 
 KINDS = {"extra trees", "random forest", "neighbours", "trees pricing", "network pricing"}
@@ -112,7 +113,7 @@ def test_plans_that_search_found_best_are_proposed_at_1x(search: Table, explored
 def test_without_a_search_random_plans_are_proposed(search: Table) -> None:
     found = proposals(search, [], random.Random(1))
     assert len(found) == _fit.PROPOSALS
-    assert all(isinstance(one, Plan) and one.upscale == 1 for one in found)
+    assert {plan.upscale for plan in found} == {1}
     assert proposals(search, [Found(features=(), upscale=1, plans=())], random.Random(1))
 
 
@@ -160,7 +161,7 @@ def test_regret_is_how_much_more_the_named_plan_costs(monkeypatch: pytest.Monkey
         def fit(self, rows: object, _: object) -> "Stubborn":
             return self
 
-        def predict(self, rows: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+        def predict(self, rows: Array) -> NDArray[np.float64]:
             return np.array([outputs(PLANS[0])] * len(rows))
 
     monkeypatch.setattr(_fit, "_kinds", lambda *_: {"stubborn": Stubborn()})
