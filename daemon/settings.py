@@ -38,7 +38,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
     """Everything about the daemon that can be set; docs/settings.md tells what each name means.
 
     Raises:
-        SettingsError: weights that do not sum to 1, or a caution that is not finite.
+        SettingsError: weights that do not sum to 1, or a caution or slack that is not finite.
     """
 
     socket: Path = msgspec.field(default_factory=default_socket)
@@ -69,6 +69,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
     quality_weight: Share = Policy().quality_weight
     time_weight: Share = Policy().time_weight
     caution: Annotated[float, Meta(ge=0)] = Policy().caution
+    slack: Annotated[float, Meta(ge=0)] = Policy().slack
     high_load: Share = Policy().high_load
     drift_error_factor: Annotated[float, Meta(ge=1, le=1000)] = Rule().error_factor
     drift_error_floor: Share = Rule().error_floor
@@ -80,7 +81,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
         try:
             self.decision_policy()
         except RouterError as error:
-            raise SettingsError(f"policy (base-weight, quality-weight, time-weight, caution): {error}") from error
+            raise SettingsError(
+                f"policy (base-weight, quality-weight, time-weight, caution, slack): {error}"
+            ) from error
 
     def decision_policy(self) -> Policy:
         """Return the policy that these settings describe."""
@@ -90,6 +93,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
             quality_weight=self.quality_weight,
             time_weight=self.time_weight,
             caution=self.caution,
+            slack=self.slack,
             high_load=self.high_load,
         )
 

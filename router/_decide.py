@@ -108,12 +108,12 @@ def _reasoning(
         )
     said = f"{best.method} at {best.plan.upscale}x is predicted to reach {best.quality:.3f}"
     said += f" in {_time(best.seconds)} and {best.svg_bytes / 1000:.1f} kB"
-    verdict = "the best weighted score" if name == "weighted" else _verdict(best, constraints, policy)
+    verdict = "the best weighted score" if name == "weighted" else _verdict(best, prediction, constraints, policy)
     count = len(prediction.candidates)
     return f"{said}: {verdict} of {count} candidate{'s' if count > 1 else ''}"
 
 
-def _verdict(best: Candidate, constraints: Constraints, policy: Policy) -> str:
+def _verdict(best: Candidate, prediction: Prediction, constraints: Constraints, policy: Policy) -> str:
     limits = []
     if constraints.time_budget is not None:
         limits.append(_time(constraints.time_budget))
@@ -121,13 +121,15 @@ def _verdict(best: Candidate, constraints: Constraints, policy: Policy) -> str:
         limits.append(f"{constraints.svg_budget / 1000:.1f} kB")
     within = f" within {' and '.join(limits)}" if limits else ""
     if not fits(best, constraints):
-        return f"nothing fits{within}, so the nearest to it"
+        return f"nothing surely fits{within}, so the nearest to it"
     target = constraints.quality_target
-    if target is None:
-        return f"the best quality{within}"
-    if meets(best, constraints, policy):
+    if target is not None and meets(best, constraints, policy):
         return f"the cheapest that meets {target:.3f}{within}"
-    return f"the best quality{within} ({target:.3f} is {'not certain' if best.quality >= target else 'out of reach'})"
+    finest = max(c.quality for c in prediction.candidates if fits(c, constraints))
+    said = "the best quality" if best.quality >= finest else "the cheapest of those about as good as the best"
+    if target is None:
+        return f"{said}{within}"
+    return f"{said}{within} ({target:.3f} is {'not certain' if best.quality >= target else 'out of reach'})"
 
 
 def _time(seconds: float) -> str:

@@ -65,10 +65,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """How candidates are weighed. The weights sum to 1.
 
     `caution` is how many expected errors a candidate's quality must lie above the target before `constrained`
-    believes that it meets it; fitted on the validation families by `vecroute evaluate`.
+    believes that it meets it. Where none does, candidates that lie less than `slack` expected errors below the best are
+    as good as that, and the cheapest of them is taken. Both are fitted on the validation families.
 
     Raises:
-        InvalidConstraint: weights that do not sum to 1 or are negative, an unknown name, a negative caution.
+        InvalidConstraint: weights that do not sum to 1 or are negative, an unknown name, a negative caution or slack.
     """
 
     name: PolicyName = "constrained"
@@ -76,6 +77,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     quality_weight: float = 0.5
     time_weight: float = 0.2
     caution: float = 1.0
+    slack: float = 0.1
     high_load: float = 0.8
 
     def __post_init__(self) -> None:
@@ -84,5 +86,6 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
             raise InvalidConstraint("weights", weights, "three numbers of at least 0 that sum to 1")
         if self.name not in get_args(PolicyName):
             raise InvalidConstraint("policy", self.name, "weighted or constrained")
-        if not 0 <= self.caution < math.inf:
-            raise InvalidConstraint("caution", self.caution, "a number of at least 0")
+        for name in ("caution", "slack"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise InvalidConstraint(name, getattr(self, name), "a number of at least 0")

@@ -111,20 +111,28 @@ def order_constrained(
 ) -> list[tuple[float, Candidate]]:
     """Order: the cheapest that should meet the target within budget; then by what is to be expected of the others.
 
-    That is the chance of keeping the budgets times the quality, as far as it counts. Preferences and load act inside
-    each group, never across: a preferred method does not break a budget.
+    That is the chance of keeping the budgets times the quality. Of those that the predictor cannot tell from the best,
+    the cheapest comes first. Preferences and load act inside each group, never across: a preferred method does not
+    break a budget.
     """
+    likely = {id(c): chance(c, constraints) for c in prediction.candidates}
+    weight = {id(c): factor(c.method, constraints, host, policy) for c in prediction.candidates}
+
+    def expected(candidate: Candidate) -> float:
+        return candidate.quality * likely[id(candidate)] * weight[id(candidate)]
+
+    best = max(prediction.candidates, key=expected)
+    enough = expected(best) - policy.slack * best.quality_error
 
     def key(candidate: Candidate) -> tuple[float | Plan, ...]:
-        weight = factor(candidate.method, constraints, host, policy)
         last = _tie_break(candidate)
-        likely = chance(candidate, constraints)
-        if likely >= CERTAIN and meets(candidate, constraints, policy):
-            return (0, candidate.seconds / weight, *last)
-        group = 1 if likely >= UNLIKELY else 2
-        if group == 2:
-            return (2, _overrun(candidate, constraints) / weight, candidate.seconds, *last)
-        return (1, -candidate.quality * likely * weight, candidate.seconds, *last)
+        if likely[id(candidate)] >= CERTAIN and meets(candidate, constraints, policy):
+            return (0, candidate.seconds / weight[id(candidate)], *last)
+        if likely[id(candidate)] < UNLIKELY:
+            return (3, _overrun(candidate, constraints) / weight[id(candidate)], candidate.seconds, *last)
+        if expected(candidate) >= enough:
+            return (1, candidate.seconds / weight[id(candidate)], *last)
+        return (2, -expected(candidate), candidate.seconds, *last)
 
     return [(c.quality, c) for c in sorted(prediction.candidates, key=key)]
 
