@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import joblib
 import msgspec
 import pytest
 
@@ -44,8 +45,11 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def tiny(corpus: Path) -> Iterator[None]:
-    """Let all of training know the tiny families only, and fit small models."""
-    with pytest.MonkeyPatch.context() as patch:
+    """Let all of training know the tiny families only, and fit small models, in one thread.
+
+    Threads add up trees in any order, and scikit-learn's share the warning filters that tests rely on.
+    """
+    with pytest.MonkeyPatch.context() as patch, joblib.parallel_config(backend="sequential"):
         patch.setattr("training._corpus.CORPUS_TOML", corpus / "corpus.toml")
         for name, value in SMALL_MODELS.items():
             patch.setattr(name, value)

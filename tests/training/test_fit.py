@@ -87,7 +87,7 @@ def test_the_same_seed_poses_the_same_problem(search: Table) -> None:
     one, other = (problem(search, [], SEED) for _ in range(2))
     assert one.archetypes == other.archetypes
     assert np.array_equal(one.rows, other.rows)
-    assert one.costs == pytest.approx(other.costs)  # threads add up trees in any order
+    assert one.costs == pytest.approx(other.costs)
 
 
 def test_no_more_images_are_looked_at_than_help(search: Table, monkeypatch: pytest.MonkeyPatch) -> None:

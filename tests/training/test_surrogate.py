@@ -56,7 +56,7 @@ def test_costs_are_those_beside_the_other_plans(table: Table, surrogate: Surroga
 
 def test_the_same_seed_foretells_the_same(table: Table) -> None:
     one, other = (Surrogate(table, SEED).costs(table.scaled_features(), [GOOD, BAD]) for _ in range(2))
-    assert one == pytest.approx(other)  # threads add up trees in any order
+    assert one == pytest.approx(other)
 
 
 def test_rows_are_priced_in_blocks(table: Table, surrogate: Surrogate, monkeypatch: pytest.MonkeyPatch) -> None:
