@@ -14,13 +14,13 @@ from rich.progress import track
 
 from benchmarks.eviction import table
 from models import PlanPolicy, load_export
+from models._methods import refinement_start
 from models.errors import ExportError
 from router.pixels import decode, measure
 from training._evaluate import SPLITS
 from training._images import ImageSpec, draw
 from training._parquet import read_tables
 from training._policy_evaluation import BUDGETS, Figures, Held, Summary, compare, spread_over_families, summarise
-from training._probe import start_plan
 from training._run import _drawing
 from training.errors import TrainingError
 
@@ -38,11 +38,11 @@ def held_out(specs: Sequence[ImageSpec], split: str, count: int, longest: int) -
     return list(spread_over_families(sorted(fitting, key=lambda spec: spec.key), count))
 
 
-def hold(spec: ImageSpec, export: Path, corpus: Path) -> Held:
-    """Draw an image and ask the export where its refinement starts."""
+def hold(spec: ImageSpec, corpus: Path) -> Held:
+    """Draw an image and find where its refinement starts."""
     data = draw(spec, _drawing(corpus, spec))
     pixels = decode(data)
-    return Held(spec, pixels, len(data), start_plan(export, measure(pixels, len(data))))
+    return Held(spec, pixels, len(data), refinement_start(measure(pixels, len(data))))
 
 
 def figures(given: argparse.Namespace) -> Found:
@@ -66,7 +66,7 @@ def figures(given: argparse.Namespace) -> Found:
         )
         rows: dict[str, list[dict[str, Figures]]] = {}
         for number, spec in enumerate(track(chosen, split, transient=True)):
-            held = hold(spec, given.export, given.corpus)
+            held = hold(spec, given.corpus)
             for budget in BUDGETS:
                 rows.setdefault(_name(budget), []).append(compare(held, policy, SEED + number, budget))
         found[split] = {name: summarise(one) for name, one in rows.items()}

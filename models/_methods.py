@@ -25,11 +25,15 @@ METHOD_PLANS: dict[Method, Callable[[Features, Roles, tuple[Plan, ...]], tuple[P
     "performance": lambda features, _roles, _: performance_plans(features),
     "feature_mapping": lambda features, _roles, _: feature_mapping_plans(features),
     "regression": lambda _features, _roles, regression: regression,
-    # Where the refinement starts: of the plans that need no search, the finest of the formulas comes closest.
-    "ppo": lambda features, roles, _: feature_mapping_plans(features)[-1:] if roles.policy else (),
+    "ppo": lambda features, roles, _: (refinement_start(features),) if roles.policy else (),
 }
 # Steps of the regression ladder; with the other methods' plans that makes at most `MAX_CANDIDATES`.
 REGRESSION_STEPS = 4
+
+
+def refinement_start(features: Features) -> Plan:
+    """Return where the refinement starts: of the plans that need no search, the formulas' finest comes closest."""
+    return feature_mapping_plans(features)[-1]
 
 
 def _regression(features: Features, roles: Roles) -> tuple[Plan, ...]:

@@ -19,7 +19,7 @@ from training._local import LocalEngine
 from training._parquet import read_tables
 from training._policyfile import TrainedPolicy, write_policy
 from training._ppo import STEPS, policy_spec, train_policy
-from training._probe import probe, start_plan
+from training._probe import probe, start_plans
 from training._progress import bar
 from training._run import Label, Task
 from training._simulated import ENVIRONMENTS, SimulatedVecEnv
@@ -59,7 +59,7 @@ def train_ppo(work: Work) -> None:
 def _trained(work: Work, known: list[Label]) -> TrainedPolicy:
     table = Table(merged(chain(known, read_labels(work.probed)))[:MOST_IMAGES])
     spec, simulator = policy_spec(table), Simulator(table, SEED)
-    starts = [start_plan(work.fitted, label.features) for label in table.labels]
+    starts = [start_plans(work.fitted, label.features) for label in table.labels]
     environment = SimulatedVecEnv(spec, simulator, starts, ENVIRONMENTS, SEED)
     print(f"ppo: {len(table.labels)} images, {len(table)} runs", file=sys.stderr)
     with bar("ppo", STEPS) as (progress, task):

@@ -103,7 +103,7 @@ def compare(held: Held, policy: PlanPolicy, seed: int, budget: float | None) -> 
     moves = policy.spec.moves
     refined = run(policy)
     ways: Mapping[str, Callable[[], Refined]] = {
-        "regression": lambda: run(None),
+        "start": lambda: run(None),
         "ppo": lambda: refined,
         "random": lambda: run(RandomSearch(moves, seed)),
         "tpe": lambda: run(TreeParzenSearch(moves, seed)),
@@ -127,9 +127,9 @@ def _figures(found: Refined, budget: float | None) -> Figures:
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """Means over images; `error_ratio` is the mean error over that of `regression` under the same budget.
+    """Means over images; `error_ratio` is the mean error over that of the start plan alone under the same budget.
 
-    `better` is the share of images on which the quality is above `regression`'s.
+    `better` is the share of images on which the quality is above the start plan's.
     """
 
     images: int
@@ -148,7 +148,7 @@ def summarise(found: Iterable[Mapping[str, Figures]]) -> dict[str, Summary]:
     for one in found:
         for name, figures in one.items():
             columns[name].append(figures)
-    return {name: _summary(figures, columns["regression"]) for name, figures in columns.items()}
+    return {name: _summary(figures, columns["start"]) for name, figures in columns.items()}
 
 
 def _summary(figures: Sequence[Figures], plain_ones: Sequence[Figures]) -> Summary:

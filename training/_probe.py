@@ -9,6 +9,7 @@ import msgspec
 from converter._score import Reference, render
 from converter._trace import run_plan
 from converter.errors import ConverterError
+from models._methods import refinement_start
 from router import Features, Plan
 from router.formulas import ladder
 from router.pixels import Pixels, decode, measure, premultiplied, thumbnail
@@ -17,7 +18,9 @@ from training._run import THUMBNAIL, Label, Run, Task, _drawing, _export
 
 # Every number of colours that differs visibly from its neighbours; 0 is no reduction.
 PALETTES = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128)
-LAYER_DIFFERENCES = (0, 8, 16, 24, 32, 48)
+LAYER_DIFFERENCES = (0, 4, 8, 16, 24, 32, 48, 64)
+COLOR_PRECISIONS = (5, 6, 7, 8)
+FILTER_SPECKLES = (1, 4, 6, 8)
 DENOISES = (0, 1, 2, 3)
 # Pixel outlines (`none`) are nearly always closest at the same step; curves hardly ever.
 MODES = ("none", "none", "none", "polygon", "polygon", "spline")
@@ -28,13 +31,13 @@ ORIGIN = "probe"
 
 
 def probe(task: Task) -> Label:
-    """Draw an image, run `random_plans` plans around the regressor's finest one, and measure them all."""
+    """Draw an image, run `random_plans` plans around the one that refinement starts from, and measure them all."""
     data = draw(task.spec, _drawing(task.corpus, task.spec))
     pixels = decode(data)
     features, reference = measure(pixels, len(data)), Reference(pixels)
     rng = random.Random(f"{task.seed}-{task.spec.key}")
     runs, failures = [], []
-    for plan in probes(features, start_plan(task.export, features), task.random_plans, rng):
+    for plan in probes(features, refinement_start(features), task.random_plans, rng):
         try:
             runs.append(_measured(pixels, reference, plan))
         except ConverterError as exc:
@@ -64,12 +67,10 @@ def _measured(pixels: Pixels, reference: Reference, plan: Plan) -> Run:
     )
 
 
-def start_plan(export: Path | None, features: Features) -> Plan:
-    """Return the plan that refinement starts from: the regressor's finest one, or a plain one without a regressor."""
-    if export is None:
-        return Plan(upscale=ladder(features)[-1])
-    offered = [plan for method, plan in _export(export).candidates(features) if method == "regression"]
-    return offered[-1]
+def start_plans(export: Path, features: Features) -> list[Plan]:
+    """Return what a policy learns to start from: where refinement starts, and as often any of the export's plans."""
+    others = [plan for method, plan in _export(export).candidates(features) if method != "ppo"]
+    return [*others, *[refinement_start(features)] * len(others)]
 
 
 def probes(features: Features, start: Plan, count: int, rng: random.Random) -> list[Plan]:
@@ -86,6 +87,8 @@ def probes(features: Features, start: Plan, count: int, rng: random.Random) -> l
             palette=palette,
             layer_difference=rng.choice((start.layer_difference, *LAYER_DIFFERENCES)),
             denoise=rng.choice((start.denoise, start.denoise, *DENOISES)),
+            color_precision=rng.choice((start.color_precision, *COLOR_PRECISIONS)),
+            filter_speckle=rng.choice((start.filter_speckle, *FILTER_SPECKLES)),
             mode=rng.choice(MODES),
             matte="bands" if soft and rng.random() < 0.3 else "binary",
         )

@@ -20,7 +20,9 @@ ENVIRONMENTS = 256
 class SimulatedVecEnv(VecEnv):
     """Many refinements at once, on simulated images: all that are run in a step are answered together."""
 
-    def __init__(self, spec: PolicySpec, simulator: Simulator, starts: Sequence[Plan], count: int, seed: int) -> None:
+    def __init__(
+        self, spec: PolicySpec, simulator: Simulator, starts: Sequence[Sequence[Plan]], count: int, seed: int
+    ) -> None:
         super().__init__(count, observation_space(spec), action_space(spec))
         self._spec, self._simulator, self._starts = spec, simulator, starts
         self._compose = StateComposer(spec)
@@ -67,7 +69,9 @@ class SimulatedVecEnv(VecEnv):
     def _begin(self) -> tuple[Simulated, Episode]:
         image = int(self._rng.integers(len(self._starts)))
         drawn = self._simulator.episode(image)
-        return drawn, Episode(self._spec, self._compose, drawn.known.features, self._starts[image])
+        own = self._starts[image]
+        start = own[int(self._rng.integers(len(own)))]
+        return drawn, Episode(self._spec, self._compose, drawn.known.features, start)
 
     def _start(self, indices: Sequence[int]) -> None:
         """Run the start plans of new episodes."""

@@ -7,7 +7,7 @@ import pytest
 
 from models import _methods
 from models._manifest import PolicySpec, RegressorSpec
-from models._methods import Roles, candidates
+from models._methods import Roles, candidates, refinement_start
 from models._policy import PolicyModel
 from models._regressor import Regressor
 from router import MAX_CANDIDATES, Features, Plan
@@ -41,16 +41,16 @@ def test_features_that_nobody_measured_still_give_plans(tmp_path: Path) -> None:
     assert offered == {"performance", "feature_mapping", "regression"}
 
 
-def test_refinement_starts_from_the_finest_plan_of_the_regressor(
+def test_refinement_starts_from_the_finest_plan_of_the_formulas(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_methods, "MAX_CANDIDATES", 16)
     spec = msgspec.convert(exports.POLICY, PolicySpec, strict=False)
     both = msgspec.structs.replace(roles(tmp_path), policy=PolicyModel(spec=spec, data=b"", digest=""))
     offered = candidates(FEATURES, both)
-    regression = [plan for method, plan in offered if method == "regression"]
-    assert [plan for method, plan in offered if method == "ppo"] == [max(regression, key=lambda plan: plan.upscale)]
-    assert "ppo" not in dict(candidates(FEATURES, Roles(policy=both.policy)))
+    assert [plan for method, plan in offered if method == "ppo"] == [refinement_start(FEATURES)]
+    assert refinement_start(FEATURES) == feature_mapping_plans(FEATURES)[-1]
+    assert "ppo" not in dict(candidates(FEATURES, roles(tmp_path)))
 
 
 def test_another_method_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,10 +36,10 @@ HELD = Held(spec(TRAINED.name, "a"), PIXELS, 900, Plan(upscale=1, palette=2))
 
 def test_every_way_starts_from_the_same_plan_or_from_nothing() -> None:
     found = compare(HELD, Finer(), 3, None)  # type: ignore[arg-type]
-    assert found["regression"].steps == 1
+    assert found["start"].steps == 1
     assert found["ppo"].steps == 3
     for name in ("ppo", "random", "tpe", "random, same time", "tpe, same time"):
-        assert found[name].quality >= found["regression"].quality
+        assert found[name].quality >= found["start"].quality
     assert found["random, same time"].seconds <= found["ppo"].seconds * 1.5
     assert all(figures.overrun == 0 for figures in found.values())
 
@@ -62,10 +62,10 @@ def test_what_was_run_comes_back_with_its_own_time() -> None:
 def test_means_are_told_beside_the_start_plan() -> None:
     def row(quality: float, better: float) -> dict[str, Figures]:
         plain = Figures(quality, 0.1, 1000, 1, 0)
-        return {"regression": plain, "ppo": Figures(better, 0.3, 2000, 4, 1)}
+        return {"start": plain, "ppo": Figures(better, 0.3, 2000, 4, 1)}
 
     found = summarise([row(0.9, 0.95), row(0.8, 0.8)])
-    assert found["regression"].error_ratio == pytest.approx(1)
+    assert found["start"].error_ratio == pytest.approx(1)
     assert found["ppo"].error_ratio == pytest.approx(0.25 / 0.3)
     assert (found["ppo"].better, found["ppo"].steps, found["ppo"].overrun, found["ppo"].images) == (0.5, 4, 1, 2)
 

@@ -18,7 +18,7 @@ from training._tables import Table
 
 
 def trained(steps: int, **told: object) -> TrainedPolicy:
-    environment = SimulatedVecEnv(SPEC, Simulator(), [START], 32, seed=1)  # type: ignore[arg-type]
+    environment = SimulatedVecEnv(SPEC, Simulator(), [[START]], 32, seed=1)  # type: ignore[arg-type]
     return train_policy(environment, SPEC, 3, steps=steps, **told)  # type: ignore[arg-type]
 
 

@@ -11,7 +11,7 @@ from training._simulated import SimulatedVecEnv
 
 @pytest.fixture
 def many() -> SimulatedVecEnv:
-    environment = SimulatedVecEnv(SPEC, Simulator(), [START], 3, seed=1)  # type: ignore[arg-type]
+    environment = SimulatedVecEnv(SPEC, Simulator(), [[START]], 3, seed=1)  # type: ignore[arg-type]
     environment.reset()
     return environment
 
