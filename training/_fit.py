@@ -1,6 +1,7 @@
 """The plan regressor: models of several kinds learn to name each image's best plan; the least regret wins."""
 
 import random
+import warnings
 from collections.abc import Sequence
 
 import msgspec
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
@@ -120,14 +122,14 @@ def fit_regressor(given: Problem, seed: int) -> Fitted:
     regrets = {}
     for kind, model in models.items():
         prices = kind in PRICING
-        model.fit(given.rows[given.train], given.costs[given.train] if prices else named[best[given.train]])
+        _teach(model, given.rows[given.train], given.costs[given.train] if prices else named[best[given.train]])
         said = np.asarray(model.predict(given.rows[given.judged]))
         # A plan between archetypes is priced as the nearest of them.
         column = said.argmin(axis=1) if prices else _nearest(said, named)
         costs = given.costs[given.judged]
         regrets[kind] = float((costs[np.arange(len(costs)), column] - costs.min(axis=1)).mean())
     kind = min(regrets, key=regrets.__getitem__)
-    model = models[kind].fit(given.rows, given.costs if kind in PRICING else named[best])
+    model = _teach(models[kind], given.rows, given.costs if kind in PRICING else named[best])
     return Fitted(kind=kind, model=model, archetypes=given.archetypes if kind in PRICING else None, regrets=regrets)
 
 
@@ -152,6 +154,13 @@ def _kinds(rows: int, seed: int) -> dict[str, BaseEstimator]:
         # Fewer rows than are averaged, and too few to set some aside for stopping early.
         del kinds["neighbours"], kinds["network pricing"]
     return kinds
+
+
+def _teach(model: BaseEstimator, rows: Array, wanted: NDArray[np.float64]) -> BaseEstimator:
+    """Fit a model and return it; whether a network's passes were enough is for the judges to say, not for a warning."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return model.fit(rows, wanted)
 
 
 def _nearest(said: NDArray[np.float32], named: Array) -> NDArray[np.intp]:

@@ -176,6 +176,15 @@ def test_the_same_seed_fits_the_same() -> None:
     assert one.model.predict(given.rows) == pytest.approx(other.model.predict(given.rows))
 
 
+def test_a_network_that_needs_more_passes_is_judged_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    every = _fit._kinds
+    short = {"mlpregressor__max_iter": 1}
+    monkeypatch.setattr(
+        _fit, "_kinds", lambda *args: {"network pricing": every(*args)["network pricing"].set_params(**short)}
+    )
+    assert np.isfinite(fit_regressor(made_up(), SEED).regrets["network pricing"])
+
+
 @pytest.mark.parametrize("count", [1, 2, 11])
 def test_trees_alone_learn_from_a_handful_of_rows(count: int) -> None:
     """There are fewer than the neighbours that are averaged, and none to stop a network early on."""
