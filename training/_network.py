@@ -3,15 +3,17 @@
 import torch
 from torch import Tensor, nn
 
+from training._boosted import Boosted
 from training._run import THUMBNAIL
 
 OUTPUTS = ("quality", "quality_error", "seconds", "seconds_high", "svg_bytes", "svg_bytes_high")
-MEMBERS = 3
+MEMBERS = 2
 EMBEDDING = 48
 HIDDEN = 128
 # Features further from the mean than this many deviations count as that far: families never seen go further.
 FARTHEST = 4.0
 SMALLEST_SPREAD = 1e-3
+FIGURES, BOUNDS = [0, 2, 4], [3, 5]  # columns of `OUTPUTS`: estimates, and upper bounds of the latter two
 
 
 class Member(nn.Module):
@@ -71,13 +73,28 @@ def readable(raw: Tensor) -> Tensor:
 
 
 class Predictor(nn.Module):
-    """What is exported: one image, N plans, the mean of the members; seconds and bytes as natural logarithms."""
+    """What is exported: one image, N plans; networks that see the picture and boosted trees, weighed.
 
-    def __init__(self, members: list[Member]) -> None:
+    `weights` are the networks' shares in quality, seconds and bytes. Errors and bounds are the trees': those were
+    learnt on drawings that the trees had not seen. Seconds and bytes are natural logarithms.
+    """
+
+    shares: Tensor
+
+    def __init__(self, members: list[Member], boosted: Boosted, weights: tuple[float, float, float]) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
+        self.boosted = boosted
+        self.register_buffer("shares", torch.tensor(weights))
 
     def forward(self, features: Tensor, thumbnail: Tensor, has_thumbnail: Tensor, plans: Tensor) -> Tensor:
         """Return [N, 6] for features [1, F], thumbnail [1, 4, 32, 32], has_thumbnail [1, 1], plans [N, P]."""
-        said = [readable(m(features, thumbnail, has_thumbnail, plans.unsqueeze(0))) for m in self.members]
-        return torch.stack(said).mean(dim=0).squeeze(0)
+        features = features.clamp(-FARTHEST, FARTHEST)
+        said = torch.stack([readable(m(features, thumbnail, has_thumbnail, plans.unsqueeze(0))) for m in self.members])
+        seen = said.mean(dim=0).squeeze(0)[:, FIGURES]
+        rows = torch.cat([features + torch.zeros_like(plans[:, :1]), plans], dim=1)
+        grown = self.boosted(rows)
+        figures = grown[:, FIGURES]
+        quality, seconds, size = (figures + self.shares * (seen - figures)).unbind(-1)
+        slower, larger = (grown[:, BOUNDS] - figures[:, 1:]).unbind(-1)
+        return torch.stack([quality, grown[:, 1], seconds, seconds + slower, size, size + larger], dim=-1)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from models import load_export
 from router import FEATURE_NAMES, Policy
+from training._boosted import FOLDS
 from training._corpus import drawings, families, fetch
 from training._evaluate import SPLITS, Judged, judge_export
 from training._explore import found_best
@@ -298,7 +299,7 @@ def _trained(table: Table, regressor: bytes, work: Work) -> Trained:
         raise CorpusTooSmall("every image is held out")
     scale = scaling(table, images)
     print(f"train: on {best_device()}", file=sys.stderr)
-    with bar("train", MEMBERS * work.epochs) as (progress, task):
+    with bar("train", MEMBERS * work.epochs + FOLDS + 3) as (progress, task):
         predictor = train(
             table,
             scale,
@@ -307,7 +308,7 @@ def _trained(table: Table, regressor: bytes, work: Work) -> Trained:
             report=lambda member, epoch, loss: progress.update(
                 task,
                 completed=member * work.epochs + epoch,
-                description=f"train {member + 1}/{MEMBERS}: loss {loss:.3f}",
+                description=f"train {member + 1}/{MEMBERS}: loss {loss:.3f}" if member < MEMBERS else "train: trees",
             ),
         )
     forest = fit_forest(table, images, SEED)
