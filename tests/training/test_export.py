@@ -159,9 +159,7 @@ def test_a_regressor_alone_is_an_export_too(fitted: Path) -> None:
         "random forest",
         pytest.param(
             "neighbours",
-            marks=pytest.mark.xfail(
-                reason="skl2onnx converts neighbours weighted by distance, of several outputs, wrongly"
-            ),
+            marks=pytest.mark.xfail(reason="as ONNX, neighbours weighted by distance average otherwise"),
         ),
         "trees pricing",
         "network pricing",
