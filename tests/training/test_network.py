@@ -1,17 +1,27 @@
 """The predictor sees an image once, scores all its plans alike, and its numbers keep their order."""
 
+import numpy as np
 import pytest
 import torch
 
+from training._boosted import Boosted, fit_boosted
 from training._network import MEMBERS, OUTPUTS, SMALLEST_SPREAD, Member, Predictor, readable
 
 FEATURES, PLAN = 7, 5
 
 
+@pytest.fixture(scope="module")
+def boosted() -> Boosted:
+    rng = np.random.default_rng(1)
+    rows = rng.normal(size=(80, FEATURES + PLAN)).astype(np.float32)
+    logs = np.column_stack([rows[:, 0] - 3, rows[:, 1] + 9]).astype(np.float64)
+    return fit_boosted(rows, rng.random(80), logs, np.arange(80) % 2, 1, lambda: None).module
+
+
 @pytest.fixture
-def predictor() -> Predictor:
+def predictor(boosted: Boosted) -> Predictor:
     torch.manual_seed(3)
-    return Predictor([Member(FEATURES, PLAN) for _ in range(MEMBERS)]).eval()
+    return Predictor([Member(FEATURES, PLAN) for _ in range(MEMBERS)], boosted, (0.5, 0.25, 0.25)).eval()
 
 
 def inputs(plans: int) -> tuple[torch.Tensor, ...]:
@@ -46,3 +56,22 @@ def test_whatever_the_raw_numbers_the_outputs_make_sense(size: float) -> None:
     assert (spread >= SMALLEST_SPREAD).all()
     assert (seconds_high >= seconds).all()
     assert (bytes_high >= bytes_).all()
+
+
+def test_shares_lie_between_trees_and_networks(predictor: Predictor, boosted: Boosted) -> None:
+    features, thumbnail, has, rows = inputs(3)
+    said = {}
+    for share in (0.0, 0.5, 1.0):
+        made = Predictor(list(predictor.members), boosted, (share, share, share)).eval()
+        with torch.no_grad():
+            said[share] = made(features, thumbnail, has, rows)[:, [0, 2, 4]]
+            trees = boosted(torch.cat([features.expand(3, -1).clamp(-4, 4), rows], dim=1))
+    assert torch.allclose(said[0.0], trees[:, [0, 2, 4]], atol=1e-6)
+    assert torch.allclose(said[0.5], (said[0.0] + said[1.0]) / 2, atol=1e-5)
+
+
+def test_upper_bounds_stay_above_estimates(predictor: Predictor) -> None:
+    with torch.no_grad():
+        answer = predictor(*inputs(8))
+    assert (answer[:, 3] > answer[:, 2]).all()
+    assert (answer[:, 5] > answer[:, 4]).all()
