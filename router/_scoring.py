@@ -109,32 +109,38 @@ def order_weighted(
 def order_constrained(
     prediction: Prediction, constraints: Constraints, host: Host, policy: Policy
 ) -> list[tuple[float, Candidate]]:
-    """Order: the cheapest that should meet the target within budget; then by what is to be expected of the others.
+    """Order: the cheapest that should meet the target within budget; else the best within budget; else by chance.
 
-    That is the chance of keeping the budgets times the quality. Of those that the predictor cannot tell from the best,
-    the cheapest comes first. Preferences and load act inside each group, never across: a preferred method does not
-    break a budget.
+    Of those within budget that the predictor cannot tell from the best, the cheapest comes first. Where budgets are not
+    surely kept, the chance of keeping them is weighed with the quality. Preferences and load act inside each group,
+    never across: a preferred method does not break a budget.
     """
-    likely = {id(c): chance(c, constraints) for c in prediction.candidates}
-    weight = {id(c): factor(c.method, constraints, host, policy) for c in prediction.candidates}
+    likely = [chance(c, constraints) for c in prediction.candidates]
+    weights = [factor(c.method, constraints, host, policy) for c in prediction.candidates]
+    worth = [c.quality * weight for c, weight in zip(prediction.candidates, weights, strict=True)]
+    surely = [
+        (value, c.quality_error)
+        for value, odds, c in zip(worth, likely, prediction.candidates, strict=True)
+        if odds >= CERTAIN
+    ]
+    best, error = max(surely, default=(0.0, 0.0))
+    enough = best - policy.slack * error
 
-    def expected(candidate: Candidate) -> float:
-        return candidate.quality * likely[id(candidate)] * weight[id(candidate)]
-
-    best = max(prediction.candidates, key=expected)
-    enough = expected(best) - policy.slack * best.quality_error
-
-    def key(candidate: Candidate) -> tuple[float | Plan, ...]:
+    def key(index: int) -> tuple[float | Plan, ...]:
+        candidate, odds, weight = prediction.candidates[index], likely[index], weights[index]
         last = _tie_break(candidate)
-        if likely[id(candidate)] >= CERTAIN and meets(candidate, constraints, policy):
-            return (0, candidate.seconds / weight[id(candidate)], *last)
-        if likely[id(candidate)] < UNLIKELY:
-            return (3, _overrun(candidate, constraints) / weight[id(candidate)], candidate.seconds, *last)
-        if expected(candidate) >= enough:
-            return (1, candidate.seconds / weight[id(candidate)], *last)
-        return (2, -expected(candidate), candidate.seconds, *last)
+        if odds < UNLIKELY:
+            return (4, _overrun(candidate, constraints) / weight, candidate.seconds, *last)
+        if odds < CERTAIN:
+            return (3, -worth[index] * odds, candidate.seconds, *last)
+        if meets(candidate, constraints, policy):
+            return (0, candidate.seconds / weight, *last)
+        if worth[index] >= enough:
+            return (1, candidate.seconds / weight, *last)
+        return (2, -worth[index], candidate.seconds, *last)
 
-    return [(c.quality, c) for c in sorted(prediction.candidates, key=key)]
+    order = sorted(range(len(prediction.candidates)), key=key)
+    return [(prediction.candidates[index].quality, prediction.candidates[index]) for index in order]
 
 
 def order_base(

@@ -172,7 +172,7 @@ def test_a_faster_host_affords_more_and_says_so() -> None:
             {"time_budget": 0.001, "svg_budget": 100},
             Policy(),
             "performance at 1x is predicted to reach 0.900 in 10 ms and 3.0 kB: "
-            "nothing fits within 1 ms and 0.1 kB, so the nearest to it of 3 candidates",
+            "nothing surely fits within 1 ms and 0.1 kB, so the nearest to it of 3 candidates",
             id="nothing fits",
         ),
         pytest.param(

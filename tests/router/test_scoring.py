@@ -9,6 +9,7 @@ from router import Candidate, Constraints, Host, Policy, Prediction
 from router._scoring import (
     at_speed,
     base_probabilities,
+    chance,
     factor,
     fits,
     meets,
@@ -26,17 +27,39 @@ NO_LIMITS = Constraints()
 @pytest.mark.parametrize(
     ("limits", "expected"),
     [
-        pytest.param({}, True, id="no budget"),
-        pytest.param({"time_budget": 0.2}, True, id="the upper bound just fits"),
-        pytest.param({"time_budget": 0.19}, False, id="expected time fits, its upper bound does not"),
-        pytest.param({"svg_budget": 2000}, True, id="bytes just fit"),
-        pytest.param({"svg_budget": 1999}, False, id="bytes do not fit"),
-        pytest.param({"time_budget": 1.0, "svg_budget": 10}, False, id="one of two"),
+        pytest.param({}, 1.0, id="no budget"),
+        pytest.param({"time_budget": 0.2}, 0.95, id="the upper bound is the 95th percentile"),
+        pytest.param({"time_budget": 0.1}, 0.5, id="the estimate is the median"),
+        pytest.param({"time_budget": 0.05}, 0.05, id="as far below as the bound is above"),
+        pytest.param({"svg_budget": 2000}, 0.95, id="bytes"),
+        pytest.param({"time_budget": 0.2, "svg_budget": 1000}, 0.475, id="both"),
+        pytest.param({"time_budget": 1e9, "svg_budget": 1}, 0.0, id="hopeless"),
     ],
 )
-def test_fits_counts_upper_bounds(limits: dict[str, Any], expected: bool) -> None:
+def test_the_chance_of_keeping_budgets(limits: dict[str, Any], expected: float) -> None:
     made = candidate(seconds=0.1, svg_bytes=1000, margin=2.0)
-    assert fits(made, Constraints(**limits)) is expected
+    assert chance(made, Constraints(**limits)) == pytest.approx(expected, abs=1e-3)
+    assert fits(made, Constraints(**limits)) is (expected >= 0.9)
+
+
+@pytest.mark.parametrize(("budget", "expected"), [(0.1, 1.0), (0.0999, 0.0)])
+def test_without_a_spread_an_estimate_is_certain(budget: float, expected: float) -> None:
+    assert chance(candidate(seconds=0.1, margin=1.0), Constraints(time_budget=budget)) == expected
+
+
+def test_where_nothing_surely_fits_chance_and_quality_are_weighed() -> None:
+    likely = candidate("performance", quality=0.90, svg_bytes=9_000, margin=2.0)
+    unlikely = candidate("regression", quality=0.99, svg_bytes=14_000, margin=2.0)
+    ranked = order_constrained(prediction(unlikely, likely), Constraints(svg_budget=10_000), IDLE, POLICY)
+    assert [c.method for _, c in ranked] == ["performance", "regression"]
+
+
+def test_what_cannot_be_told_from_the_best_goes_by_its_cost() -> None:
+    cheap = candidate("feature_mapping", quality=0.979, error=0.01, seconds=0.01)
+    best = candidate("regression", quality=0.98, error=0.01, seconds=0.2)
+    for slack, first in ((0.0, "regression"), (0.2, "feature_mapping")):
+        ranked = order_constrained(prediction(best, cheap), NO_LIMITS, IDLE, Policy(slack=slack))
+        assert ranked[0][1].method == first
 
 
 @pytest.mark.parametrize(
