@@ -135,9 +135,13 @@ def regressor_as_onnx(fitted: Fitted, width: int) -> bytes:
     prices = model.graph.output[0].name
     plans = np.array([outputs(plan) for plan in fitted.archetypes], dtype=np.float32)
     model.graph.initializer.append(onnx.numpy_helper.from_array(plans, "archetypes"))
+    # A network's prices come as one column, row by row.
+    each = np.array([-1, len(plans)], dtype=np.int64)
+    model.graph.initializer.append(onnx.numpy_helper.from_array(each, "prices_of_a_row"))
     model.graph.node.extend(
         [
-            onnx.helper.make_node("ArgMin", [prices], ["cheapest"], axis=1, keepdims=0),
+            onnx.helper.make_node("Reshape", [prices, "prices_of_a_row"], ["prices"]),
+            onnx.helper.make_node("ArgMin", ["prices"], ["cheapest"], axis=1, keepdims=0),
             onnx.helper.make_node("Gather", ["archetypes", "cheapest"], ["plan"], axis=0),
         ]
     )
