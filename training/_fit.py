@@ -144,7 +144,7 @@ def _kinds(rows: int, seed: int) -> dict[str, BaseEstimator]:
     kinds: dict[str, BaseEstimator] = {
         "extra trees": ExtraTreesRegressor(TREES, max_features=0.5, **trees),
         "random forest": RandomForestRegressor(TREES, max_features=0.5, **trees),
-        "neighbours": make_pipeline(StandardScaler(), KNeighborsRegressor(NEIGHBOURS, weights="distance")),
+        "neighbours": make_pipeline(StandardScaler(), KNeighborsRegressor(NEIGHBOURS)),
         "trees pricing": ExtraTreesRegressor(
             PRICING_TREES, max_features=0.5, **trees | {"max_depth": PRICING_DEPTH, "min_samples_leaf": 8}
         ),

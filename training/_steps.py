@@ -35,7 +35,7 @@ from training._reuse import EXPORT, TABLES
 from training._rules import rule_constants
 from training._run import Label, Task
 from training._tables import Array, Table, plan_row
-from training.errors import CorpusTooSmall, FamilyMissing, Incomplete, StepMissing
+from training.errors import CorpusTooSmall, ExportUnfit, FamilyMissing, Incomplete, StepMissing
 
 SEED = 20261124
 EXPLORED, TRIALS = 80, 12  # images, and plans tried on each of their upscale steps
@@ -342,6 +342,8 @@ def _sample(table: Table, scale: Scaling) -> tuple[Array, Array, Array]:
 
 def _judged(work: Work, labelled: Iterable[Label]) -> dict[str, Judged]:
     export = load_export(work.export)
+    if export.problems:
+        raise ExportUnfit(work.export, export.problems[0])
     by_split = {split: [label for label in labelled if label.spec.split == split] for split in SPLITS}
     return {split: judge_export(export, labels, POLICIES) for split, labels in by_split.items() if labels}
 

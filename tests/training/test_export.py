@@ -157,10 +157,7 @@ def test_a_regressor_alone_is_an_export_too(fitted: Path) -> None:
     [
         "extra trees",
         "random forest",
-        pytest.param(
-            "neighbours",
-            marks=pytest.mark.xfail(reason="as ONNX, neighbours weighted by distance average otherwise"),
-        ),
+        "neighbours",
         "trees pricing",
         "network pricing",
     ],
