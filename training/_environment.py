@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import gymnasium
 import msgspec
@@ -115,7 +115,8 @@ class RefinementEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.int64]]):
     def __init__(self, spec: PolicySpec, scenes: Callable[[np.random.Generator], Scene]) -> None:
         """Take what draws the next image; a scene whose start plan fails is passed over."""
         self._spec, self._compose, self._scenes = spec, StateComposer(spec), scenes
-        self.observation_space, self.action_space = observation_space(spec), action_space(spec)
+        self.observation_space = cast(gymnasium.Space[NDArray[np.float32]], observation_space(spec))
+        self.action_space = action_space(spec)
         self._scene: Scene | None = None
         self.episode: Episode | None = None
 
@@ -124,12 +125,11 @@ class RefinementEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.int64]]):
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Begin with another image. `options` is gymnasium's, there are none."""
         super().reset(seed=seed, options=options)
-        outcome = None
-        while outcome is None:
-            self._scene = self._scenes(self.np_random)
-            outcome = self._scene.run(self._scene.start)
-        self.episode = Episode(self._spec, self._compose, self._scene.features, self._scene.start)
-        self.episode.record(self._scene.start, outcome)
+        scene = self._scenes(self.np_random)
+        while (outcome := scene.run(scene.start)) is None:
+            scene = self._scenes(self.np_random)
+        self._scene, self.episode = scene, Episode(self._spec, self._compose, scene.features, scene.start)
+        self.episode.record(scene.start, outcome)
         return self.episode.state(), {}
 
     def step(self, action: NDArray[np.int64]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:

@@ -3,6 +3,7 @@
 import io
 import warnings
 from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -105,7 +106,7 @@ def _be_cautious(model: PPO, moves: Sequence[Move]) -> None:
         CAUTION if choice == 0 and m.name != "palette" else 0.0 for m in moves for choice in range(len(m.choices))
     ]
     with torch.no_grad():
-        model.policy.action_net.bias.copy_(torch.tensor(biases))
+        cast(nn.Linear, model.policy.action_net).bias.copy_(torch.tensor(biases))
 
 
 class Actor(nn.Module):
@@ -156,7 +157,7 @@ def exported(actor: nn.Module, spec: PolicySpec, states: Array) -> TrainedPolicy
         torch.onnx.export(
             actor,
             (example,),
-            onnx,
+            cast(Any, onnx),  # a stream is taken too, whatever the types say
             input_names=["state"],
             output_names=["out"],
             dynamic_axes={"state": {0: "states"}, "out": {0: "states"}},

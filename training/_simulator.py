@@ -39,7 +39,7 @@ class Process(msgspec.Struct, frozen=True):
         """Return the covariance of the deviations at places [N, axes] and [M, axes]."""
         scaled = np.array(self.lengths)
         apart = ((one[:, None] - other[None]) / scaled) ** 2
-        return self.offset**2 + self.spread**2 * np.exp(-0.5 * apart.sum(axis=-1))
+        return np.asarray(self.offset**2 + self.spread**2 * np.exp(-0.5 * apart.sum(axis=-1)))
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -185,4 +185,12 @@ def _process(logs: Floats) -> Process:
 def _known(process: Process, features: Features, row: Floats, fold: int, places: Floats, deviations: Floats) -> Known:
     covariance = process.covariance(places, places) + process.noise**2 * np.eye(len(places))
     seconds, size = np.median(deviations[:, 1:], axis=0).tolist()
-    return Known(features, row, fold, places, deviations[:, 0], np.linalg.inv(covariance), (seconds, size))
+    return Known(
+        features,
+        row,
+        fold,
+        places,
+        deviations[:, 0],
+        np.asarray(np.linalg.inv(covariance), np.float64),
+        (seconds, size),
+    )

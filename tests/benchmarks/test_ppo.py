@@ -37,6 +37,11 @@ def test_what_is_missing_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def test_it_runs_where_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = list[list[str]]()
-    monkeypatch.setattr(ppo, "main", lambda options: asked.append(options) or 0)
+
+    def ran(options: list[str]) -> int:
+        asked.append(options)
+        return 0
+
+    monkeypatch.setattr(ppo, "main", ran)
     assert main(["ppo", "--quick", "--json", str(tmp_path)]) == 0
     assert asked == [["--quick", f"--json={tmp_path / 'ppo'}.json"]]

@@ -58,7 +58,7 @@ class Simulator:
         return [outcome(plan) for plan in plans]
 
 
-def action(**choices: str) -> np.ndarray:  # type: ignore[type-arg]
+def action(**choices: str) -> np.ndarray:
     """Return the action that takes these choices and leaves all else as it is."""
     return np.array([move.choices.index(choices.get(move.name, move.choices[0])) for move in MOVES])
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -76,7 +77,7 @@ def test_labels_are_all_steps_before_train_and_quick_ones_leave_out_the_long(
 ) -> None:
     ran: list[str] = []
     for name in STEPS:
-        monkeypatch.setitem(STEPS, name, lambda _, name=name: ran.append(name))
+        monkeypatch.setitem(STEPS, name, partial(lambda name, _: ran.append(name), name))
     assert work("labels") == 0
     assert (ran[0], ran[-1]) == ("fetch", "repeat")
     assert "train" not in ran

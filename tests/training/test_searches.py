@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from router import Plan
-from tests.training.scenes import FEATURES, MOVES, START, outcome
+from tests.training.scenes import FEATURES, START, outcome
 from training._environment import Made
+from training._ppo import MOVES
 from training._searches import RandomSearch, TreeParzenSearch, plain, space, values_of, with_values
 
 Search = RandomSearch | TreeParzenSearch
