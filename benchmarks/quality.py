@@ -10,7 +10,7 @@ from rich.table import Table
 
 from models import DEFAULT_MODELS, load_export
 from models.errors import ExportError
-from training._evaluate import SPLITS, Judged, judge_export
+from training._evaluate import SPLITS, Judged, complete, judge_export
 from training._parquet import read_tables
 from training._steps import POLICIES, calm
 from training.errors import TrainingError
@@ -32,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"benchmarks: {exc}", file=sys.stderr)
         return 1
     judged = {
-        split: judge_export(export, [label for label in labels if label.spec.split == split], POLICIES)
+        split: judge_export(export, complete(export, [one for one in labels if one.spec.split == split]), POLICIES)
         for split in SPLITS
     }
     if args.json:

@@ -1,6 +1,6 @@
 """How good an export is on held-out labels: the predictor's errors, and what the router's choices reach on the grid."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -36,8 +36,17 @@ def sample_of_label(label: Label) -> Sample:
     return Sample(label.features, picture)
 
 
+def complete(export: Export, labels: Iterable[Label]) -> list[Label]:
+    """Return the labels that hold a measured run of each of an export's candidates: choices are only judged there."""
+    return [
+        label
+        for label in labels
+        if {(run.origin, run.plan) for run in label.runs}.issuperset(export.candidates(label.features))
+    ]
+
+
 def judge_export(export: Export, labels: Sequence[Label], policies: Sequence[Policy]) -> Judged:
-    """Judge an export on labels that hold a measured run of each of its candidates."""
+    """Judge an export on labels that hold a measured run of each of its candidates (`complete`), at least one."""
     predictions = [export.predict(sample_of_label(label)) for label in labels]
     return Judged(
         images=len(labels),

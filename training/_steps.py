@@ -14,7 +14,7 @@ from models import load_export
 from router import FEATURE_NAMES, Policy
 from training._boosted import FOLDS
 from training._corpus import drawings, families, fetch
-from training._evaluate import SPLITS, Judged, judge_export
+from training._evaluate import SPLITS, Judged, complete, judge_export
 from training._explore import found_best
 from training._export import REGRESSOR, Trained, regressor_as_onnx, write_export
 from training._fit import fill_values, fit_regressor, problem
@@ -345,7 +345,8 @@ def _judged(work: Work, labelled: Iterable[Label]) -> dict[str, Judged]:
     if export.problems:
         raise ExportUnfit(work.export, export.problems[0])
     by_split = {split: [label for label in labelled if label.spec.split == split] for split in SPLITS}
-    return {split: judge_export(export, labels, POLICIES) for split, labels in by_split.items() if labels}
+    judged = {split: complete(export, labels) for split, labels in by_split.items()}
+    return {split: judge_export(export, labels, POLICIES) for split, labels in judged.items() if labels}
 
 
 def _metrics(judged: dict[str, Judged]) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
