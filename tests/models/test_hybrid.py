@@ -100,7 +100,7 @@ def test_a_request_may_name_its_method(models: Path, image: bytes) -> None:
         pytest.param({"quality_target": 1.5}, InvalidConstraint, id="target above 1"),
         pytest.param({"time_budget": float("nan")}, InvalidConstraint, id="no budget"),
         pytest.param({"preferred": ["magic"]}, InvalidConstraint, id="unknown method"),
-        pytest.param({"method": "ppo"}, InvalidConstraint, id="method without plans"),
+        pytest.param({"method": "magic"}, InvalidConstraint, id="unknown method asked for"),
         pytest.param({"qualty": 0.9}, TypeError, id="misspelt"),
     ],
 )

@@ -29,8 +29,8 @@ def test_performance_is_one_trace_at_1x(features: Features) -> None:
     assert plans == performance_plans(Features()) == (PERFORMANCE,)
 
 
-def test_the_preset_does_nothing_beforehand_and_keeps_pixel_outlines() -> None:
-    assert (PERFORMANCE.mode, PERFORMANCE.matte, PERFORMANCE.palette, PERFORMANCE.denoise) == ("none", "binary", 0, 0)
+def test_the_preset_does_nothing_beforehand_and_makes_polygons() -> None:
+    assert (PERFORMANCE.mode, PERFORMANCE.matte, PERFORMANCE.palette, PERFORMANCE.denoise) == ("polygon", "binary", 0, 0)
 
 
 @given(ANY_FEATURES)
