@@ -16,7 +16,7 @@ RULE_CONFIDENCE = 0.5  # stands in for the forest's confidence when only the rul
 MOST_QUALITY_CREDIT = 1.2
 LEAST_TIME_CREDIT = 0.1
 UNLIKELY = 0.1  # below this chance a candidate is only taken for want of others
-CERTAIN = 0.9  # the least chance of keeping all budgets with which a candidate counts as one that fits
+CERTAIN = 0.95  # the least chance of keeping all budgets with which a candidate counts as one that fits
 _DEVIATIONS = 1.6449  # standard deviations from the middle of a normal distribution to its 95th percentile
 _NUMBER: dict[Method, int] = {method: number for number, method in enumerate(METHODS)}
 

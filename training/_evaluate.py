@@ -37,17 +37,30 @@ def sample_of_label(label: Label) -> Sample:
 
 
 def complete(export: Export, labels: Iterable[Label]) -> list[Label]:
-    """Return the labels that hold a measured run of each of an export's candidates: choices are only judged there."""
+    """Return the labels that hold a measured run of each candidate that an export offers: choices are judged there.
+
+    A method that no label measured is left out of it.
+    """
+    labels = list(labels)
+    methods = measured_methods(labels)
     return [
         label
         for label in labels
-        if {(run.origin, run.plan) for run in label.runs}.issuperset(export.candidates(label.features))
+        if {(run.origin, run.plan) for run in label.runs}.issuperset(
+            candidate for candidate in export.candidates(label.features) if candidate[0] in methods
+        )
     ]
+
+
+def measured_methods(labels: Iterable[Label]) -> set[str]:
+    """Return the origins of all runs that are methods."""
+    return {run.origin for label in labels for run in label.runs} & set(METHODS)
 
 
 def judge_export(export: Export, labels: Sequence[Label], policies: Sequence[Policy]) -> Judged:
     """Judge an export on labels that hold a measured run of each of its candidates (`complete`), at least one."""
-    predictions = [export.predict(sample_of_label(label)) for label in labels]
+    methods = measured_methods(labels)
+    predictions = [_of(methods, export.predict(sample_of_label(label))) for label in labels]
     return Judged(
         images=len(labels),
         predictor=predictor_errors(labels, predictions),
@@ -55,6 +68,12 @@ def judge_export(export: Export, labels: Sequence[Label], policies: Sequence[Pol
         policies={p.name: _policy(labels, predictions, p) for p in policies},
         means=_means(labels, predictions, policies[0]),
     )
+
+
+def _of(methods: set[str], prediction: Prediction) -> Prediction:
+    """Return a prediction without the candidates of other methods."""
+    kept = tuple(c for c in prediction.candidates if c.method in methods)
+    return msgspec.structs.replace(prediction, candidates=kept)
 
 
 def predictor_errors(labels: Sequence[Label], predictions: Sequence[Prediction]) -> dict[str, float]:

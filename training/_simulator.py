@@ -121,7 +121,9 @@ class Simulator:
         return np.stack([model.predict(inputs) for model in self._models[fold]], axis=1)
 
     def _waved(self, places: Floats) -> Floats:
-        return np.asarray(math.sqrt(2 / WAVES) * np.cos(places @ self._waves.T + self._phases))
+        # No episode may have ended: then there are no places, and no axes either.
+        placed = places.reshape(-1, self._waves.shape[1])
+        return np.asarray(math.sqrt(2 / WAVES) * np.cos(placed @ self._waves.T + self._phases))
 
 
 class Simulated(msgspec.Struct, frozen=True):
