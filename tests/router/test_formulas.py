@@ -30,7 +30,12 @@ def test_performance_is_one_trace_at_1x(features: Features) -> None:
 
 
 def test_the_preset_does_nothing_beforehand_and_makes_polygons() -> None:
-    assert (PERFORMANCE.mode, PERFORMANCE.matte, PERFORMANCE.palette, PERFORMANCE.denoise) == ("polygon", "binary", 0, 0)
+    assert (PERFORMANCE.mode, PERFORMANCE.matte, PERFORMANCE.palette, PERFORMANCE.denoise) == (
+        "polygon",
+        "binary",
+        0,
+        0,
+    )
 
 
 @given(ANY_FEATURES)

@@ -62,7 +62,8 @@ def test_all_from_nothing_makes_an_export_that_serves(
     data = next(p for p in sorted(image.iterdir()) if p.suffix == ".png").read_bytes()
     decision = router.route(data, quality_target=0.9)
     assert (decision.lane, decision.fallback_used) == ("onnx", False)
-    assert set(decision.predicted_qualities) == {"performance", "feature_mapping", "regression"}
+    # The policy is the packaged export's: quick runs train none.
+    assert set(decision.predicted_qualities) == {"performance", "feature_mapping", "regression", "ppo"}
     assert decision.export is not None
     assert decision.export.name == "vecroute-default"
     assert run_plan(decode(data), decision.plan).path_count > 0

@@ -15,7 +15,7 @@ from converter._fidelity import draw_source
 from converter._fixed import FIXED
 from converter._grid import GRID
 from converter.errors import ConversionFailed
-from router import Candidate, Plan
+from router import METHODS, Candidate, Plan
 from tests.daemon.harness import Daemon
 from tests.exports import write_export
 from tests.router.drawings import disc, encoded
@@ -52,7 +52,7 @@ def test_every_candidate_and_fixed_plan_has_a_row(evaluated: dict[str, Any]) -> 
         by_image.setdefault(row["image"], []).append(row)
     assert [Path(name).name for name in by_image] == ["a.png", "b.png"]
     for rows in by_image.values():
-        assert {row["method"] for row in rows} == {*FIXED, "performance", "feature_mapping", "regression"}
+        assert {row["method"] for row in rows} == {*FIXED, *METHODS}
         for row in rows:
             assert 0 < row["quality"] <= 1
             assert row["seconds"] > 0
