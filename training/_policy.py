@@ -67,6 +67,7 @@ def _trained(work: Work, known: list[Label]) -> TrainedPolicy:
             environment,
             spec,
             SEED,
+            steps=STEPS,
             report=lambda done, worth: progress.update(
                 task, completed=done, description=f"ppo: an episode is worth {worth:+.3f}"
             ),
