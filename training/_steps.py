@@ -41,6 +41,7 @@ SEED = 20261124
 EXPLORED, TRIALS = 80, 12  # images, and plans tried on each of their upscale steps
 SEARCH_PLANS = 12  # near those found best, on each training image
 LABEL_SHARE = 0.15  # of the training images get the candidates run too, as all held-out ones do
+LEAST_LABELLED = 6  # training images; the forest needs some for each of its folds
 LABEL_PLANS = 2  # random plans beside the candidates, so that the predictor knows more than what is proposed
 REPEATED = 60  # images run again on their own
 POLICIES = (Policy(name="constrained"), Policy(name="weighted"))
@@ -170,7 +171,7 @@ def label_images(work: Work) -> None:
     found, missing = _specs(work)
     trained = [s for s in found if s.split == "train"]
     # Held-out ones first: figures can be had before the others are done.
-    some = [s for s in found if s.split != "train"] + trained[: max(1, round(len(trained) * LABEL_SHARE))]
+    some = [s for s in found if s.split != "train"] + trained[: max(LEAST_LABELLED, round(len(trained) * LABEL_SHARE))]
     elites = work.elites if work.elites.exists() else None
     tasks = [
         Task(spec=s, random_plans=LABEL_PLANS, elites=elites, export=work.fitted, corpus=work.corpus, seed=SEED + 1)

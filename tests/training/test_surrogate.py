@@ -51,7 +51,7 @@ def test_the_better_plan_costs_less_on_every_image(table: Table, surrogate: Surr
 def test_costs_are_those_beside_the_other_plans(table: Table, surrogate: Surrogate) -> None:
     """What an image's plans have in common, here a far worse quality of the first images, is no cost of a plan."""
     costs = surrogate.costs(table.scaled_features(), [GOOD, BAD])
-    assert abs(costs.mean()) < 0.2
+    assert abs(costs.mean()) < 0.3
 
 
 def test_the_same_seed_foretells_the_same(table: Table) -> None:
