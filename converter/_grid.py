@@ -195,6 +195,19 @@ def pool(judgements: Iterable[Judgement]) -> Pooled:
     return Pooled(router=router, sbs=sbs, vbs=vbs, gap_closed=gap_closed(router, sbs, vbs))
 
 
+def kept_where_possible(judgements: Iterable[Judgement]) -> float | None:
+    """Return the share of choices within all budgets, of those where any candidate is; None where none could be."""
+    bounded = [j for j in judgements if j.cell.time_budget is not None or j.cell.svg_budget is not None]
+    possible = sum(j.vbs_kept * j.images for j in bounded)
+    return sum(j.kept * j.images for j in bounded) / possible if possible else None
+
+
+def over_fixed(methods: Pooled, fixed: Pooled) -> Pooled:
+    """Return the router beside the best fixed plan of each cell; the virtual best stays that of the methods."""
+    closed = gap_closed(fixed.router, fixed.sbs, methods.vbs)
+    return Pooled(router=fixed.router, sbs=fixed.sbs, vbs=methods.vbs, gap_closed=closed)
+
+
 def gap_closed(router: float, sbs: float, vbs: float) -> float | None:
     """Return the share of the way from the single to the virtual best that the router went; None where those tie."""
     return (router - sbs) / (vbs - sbs) if vbs - sbs > LEAST_GAP else None

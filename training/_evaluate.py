@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from converter._agreement import agreement
 from converter._fixed import FIXED
-from converter._grid import GRID, Cell, Judgement, Row, collect, judge, pool
+from converter._grid import GRID, Cell, Judgement, Row, collect, judge, kept_where_possible, over_fixed, pool
 from models import Export
 from router import METHODS, Candidate, Constraints, Policy, Prediction, RoutingDecision, decide
 from router.pixels import Sample
@@ -126,18 +126,15 @@ def choices(predictions: Sequence[Prediction], cell: Cell, policy: Policy) -> li
 def _policy(labels: Sequence[Label], predictions: Sequence[Prediction], policy: Policy) -> dict[str, float | None]:
     judged = judge_grid(labels, lambda cell: choices(predictions, cell, policy), METHODS)
     against_fixed = judge_grid(labels, lambda cell: choices(predictions, cell, policy), ("fixed",))
-    possible = [j for j in judged if j.cell.time_budget is not None or j.cell.svg_budget is not None]
     pooled, fixed = pool(judged), pool(against_fixed)
-    # The fixed plans are the single best to beat; the virtual best stays that of the methods.
-    over_fixed = (fixed.router - fixed.sbs) / (pooled.vbs - fixed.sbs) if pooled.vbs > fixed.sbs else None
     return {
         "gap_closed": pooled.gap_closed,
-        "gap_closed_over_fixed": over_fixed,
+        "gap_closed_over_fixed": over_fixed(pooled, fixed).gap_closed,
         "utility": pooled.router,
         "sbs": pooled.sbs,
         "vbs": pooled.vbs,
         "fixed": fixed.sbs,
-        "kept": float(np.sum([j.kept for j in possible]) / max(np.sum([j.vbs_kept for j in possible]), 1e-9)),
+        "kept": kept_where_possible(judged),
         "met": float(np.mean([j.met for j in judged])),
     }
 

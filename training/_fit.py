@@ -21,7 +21,6 @@ from training._hash import hash_of
 from training._plans import Found, random_plan
 from training._surrogate import Surrogate
 from training._tables import LOG_FEATURES, Array, Table
-from training.errors import CorpusTooSmall
 
 IMAGES = 1500  # that the models learn from; more hardly change them
 ARCHETYPES, PROPOSALS = 24, 96  # plans chosen among, and those they are chosen from
@@ -60,22 +59,14 @@ class Fitted(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     regrets: dict[str, float]
 
 
-def problem(table: Table, elites: Sequence[Found], seed: int) -> Problem:
-    """Return what there is to learn: the surrogate prices the archetypes on some images at each affordable step.
-
-    Raises:
-        CorpusTooSmall: no image has two runs at one step.
-    """
+def problem(table: Table, surrogate: Surrogate, elites: Sequence[Found], seed: int) -> Problem:
+    """Return what there is to learn: the surrogate prices the archetypes on some images at each affordable step."""
     rng = random.Random(seed)
     pool = proposals(table, elites, rng)
     images = rng.sample(range(len(table.labels)), min(IMAGES, len(table.labels)))
     scaled = table.scaled_features()
     pairs = [(image, step) for image in images for step in ladder(table.labels[image].features)]
     rows = np.array([[*scaled[image], step] for image, step in pairs], dtype=np.float32)
-    try:
-        surrogate = Surrogate(table, seed)
-    except ValueError as exc:
-        raise CorpusTooSmall("no image has two plans of one step to compare") from exc
     costs = np.empty((len(rows), len(pool)))
     for step in STEPS:
         own = rows[:, -1] == step

@@ -36,12 +36,11 @@ class Constants(msgspec.Struct, frozen=True, kw_only=True):
     performance_after: float
 
 
-def fit_constants(table: Table, proposals: Sequence[Plan], seed: int) -> Constants:
+def fit_constants(table: Table, surrogate: Surrogate, proposals: Sequence[Plan], seed: int) -> Constants:
     """Search the constants of the closed formulas by TPE, and the preset among the plans proposed.
 
     The search begins with the constants in use, so that what it finds is never worse.
     """
-    surrogate = Surrogate(table, seed)
     images = random.Random(seed).sample(range(len(table.labels)), min(IMAGES, len(table.labels)))
     scaled = table.scaled_features()[images]
     labels = [table.labels[image] for image in images]

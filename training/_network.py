@@ -12,12 +12,11 @@ EMBEDDING = 48
 HIDDEN = 128
 # Features further from the mean than this many deviations count as that far: families never seen go further.
 FARTHEST = 4.0
-SMALLEST_SPREAD = 1e-3
-FIGURES, BOUNDS = [0, 2, 4], [3, 5]  # columns of `OUTPUTS`: estimates, and upper bounds of the latter two
+ESTIMATES, BOUNDS = [0, 2, 4], [3, 5]  # columns of `OUTPUTS`: quality, seconds, bytes; upper bounds of the latter two
 
 
 class Member(nn.Module):
-    """One network: thumbnail and features become an embedding, embedding and plan become six numbers."""
+    """One network: thumbnail and features become an embedding, embedding and plan become the three estimates."""
 
     def __init__(self, features: int, plan: int) -> None:
         super().__init__()
@@ -44,32 +43,21 @@ class Member(nn.Module):
             nn.SiLU(),
             nn.Linear(HIDDEN, HIDDEN),
             nn.SiLU(),
-            nn.Linear(HIDDEN, len(OUTPUTS)),
+            nn.Linear(HIDDEN, len(ESTIMATES)),
         )
         # Logarithms of seconds and bytes are near linear in what is known, so a straight path learns them first.
-        self.straight = nn.Linear(features + plan, len(OUTPUTS))
+        self.straight = nn.Linear(features + plan, len(ESTIMATES))
 
     def forward(self, features: Tensor, thumbnail: Tensor, has_thumbnail: Tensor, plans: Tensor) -> Tensor:
-        """Return raw outputs, [images, plans, 6]; plans is [images, plans, P]."""
-        features = features.clamp(-FARTHEST, FARTHEST)
+        """Return quality 0..1, ln seconds and ln bytes, [images, plans, 3]; plans is [images, plans, P]."""
         image = torch.cat(
             [self.numbers(features), self.picture(thumbnail) * has_thumbnail, has_thumbnail, features], dim=-1
         )
         each = image.unsqueeze(1).expand(-1, plans.shape[1], -1)
         rows = torch.cat([each, plans], dim=-1)
         numbers = torch.cat([features.unsqueeze(1).expand(-1, plans.shape[1], -1), plans], dim=-1)
-        raw: Tensor = self.trunk(rows) + self.straight(numbers)
-        return raw
-
-
-def readable(raw: Tensor) -> Tensor:
-    """Turn raw outputs into `OUTPUTS`: quality in 0..1, its spread above 0, upper bounds above their medians."""
-    quality = torch.sigmoid(raw[..., 0:1] + 3.0)
-    spread = nn.functional.softplus(raw[..., 1:2] - 4.0) + SMALLEST_SPREAD
-    seconds, size = raw[..., 2:3], raw[..., 4:5]
-    seconds_high = seconds + nn.functional.softplus(raw[..., 3:4])
-    size_high = size + nn.functional.softplus(raw[..., 5:6])
-    return torch.cat([quality, spread, seconds, seconds_high, size, size_high], dim=-1)
+        raw = self.trunk(rows) + self.straight(numbers)
+        return torch.cat([torch.sigmoid(raw[..., :1] + 3.0), raw[..., 1:]], dim=-1)
 
 
 class Predictor(nn.Module):
@@ -90,11 +78,11 @@ class Predictor(nn.Module):
     def forward(self, features: Tensor, thumbnail: Tensor, has_thumbnail: Tensor, plans: Tensor) -> Tensor:
         """Return [N, 6] for features [1, F], thumbnail [1, 4, 32, 32], has_thumbnail [1, 1], plans [N, P]."""
         features = features.clamp(-FARTHEST, FARTHEST)
-        said = torch.stack([readable(m(features, thumbnail, has_thumbnail, plans.unsqueeze(0))) for m in self.members])
-        seen = said.mean(dim=0).squeeze(0)[:, FIGURES]
+        said = torch.stack([m(features, thumbnail, has_thumbnail, plans.unsqueeze(0)) for m in self.members])
+        seen = said.mean(dim=0).squeeze(0)
         rows = torch.cat([features + torch.zeros_like(plans[:, :1]), plans], dim=1)
         grown = self.boosted(rows)
-        figures = grown[:, FIGURES]
+        figures = grown[:, ESTIMATES]
         quality, seconds, size = (figures + self.shares * (seen - figures)).unbind(-1)
         slower, larger = (grown[:, BOUNDS] - figures[:, 1:]).unbind(-1)
         return torch.stack([quality, grown[:, 1], seconds, seconds + slower, size, size + larger], dim=-1)

@@ -1,20 +1,14 @@
 """What the policy learns from beside the labels: many plans around the one that refinement starts from, really run."""
 
 import random
-import time
 from pathlib import Path
 
 import msgspec
 
-from converter._score import Reference, render
-from converter._trace import run_plan
-from converter.errors import ConverterError
 from models._methods import refinement_start
 from router import Features, Plan
 from router.formulas import ladder
-from router.pixels import Pixels, decode, measure, premultiplied, thumbnail
-from training._images import draw
-from training._run import THUMBNAIL, Label, Run, Task, _drawing, _export
+from training._run import Label, Task, _export, label_plans
 
 # Every number of colours that differs visibly from its neighbours; 0 is no reduction.
 PALETTES = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128)
@@ -32,39 +26,12 @@ ORIGIN = "probe"
 
 def probe(task: Task) -> Label:
     """Draw an image, run `random_plans` plans around the one that refinement starts from, and measure them all."""
-    data = draw(task.spec, _drawing(task.corpus, task.spec))
-    pixels = decode(data)
-    features, reference = measure(pixels, len(data)), Reference(pixels)
+    return label_plans(task, _probes)
+
+
+def _probes(task: Task, features: Features) -> list[tuple[str, Plan]]:
     rng = random.Random(f"{task.seed}-{task.spec.key}")
-    runs, failures = [], []
-    for plan in probes(features, refinement_start(features), task.random_plans, rng):
-        try:
-            runs.append(_measured(pixels, reference, plan))
-        except ConverterError as exc:
-            failures.append(f"{ORIGIN}: {exc}")
-    return Label(
-        key=task.spec.key,
-        spec=task.spec,
-        features=features,
-        thumbnail=thumbnail(premultiplied(pixels), THUMBNAIL).tobytes(),
-        runs=tuple(runs),
-        failures=tuple(failures),
-    )
-
-
-def _measured(pixels: Pixels, reference: Reference, plan: Plan) -> Run:
-    started = time.thread_time()
-    traced = run_plan(pixels, plan)
-    seconds = time.thread_time() - started
-    return Run(
-        origin=ORIGIN,
-        plan=plan,
-        quality=reference.similarity(render(traced.svg)),
-        seconds=seconds,
-        wall_seconds=traced.seconds,
-        svg_bytes=len(traced.svg),
-        path_count=traced.path_count,
-    )
+    return [(ORIGIN, plan) for plan in probes(features, refinement_start(features), task.random_plans, rng)]
 
 
 def start_plans(export: Path, features: Features) -> list[Plan]:

@@ -3,6 +3,7 @@
 import functools
 import random
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -68,12 +69,17 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
 def label(task: Task) -> Label:
     """Draw an image, run its plans and measure them all."""
+    return label_plans(task, _plans)
+
+
+def label_plans(task: Task, plans: Callable[[Task, Features], list[tuple[str, Plan]]]) -> Label:
+    """Draw an image, run what `plans` names for it, each with its origin, and measure them all."""
     data = draw(task.spec, _drawing(task.corpus, task.spec))
     pixels = decode(data)
     features = measure(pixels, len(data))
     reference = Reference(pixels)
     runs, failures = [], []
-    for origin, plan in _plans(task, features):
+    for origin, plan in plans(task, features):
         try:
             if origin == "ppo":
                 runs.append(_run_refined(task, data, pixels, plan))

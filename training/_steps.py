@@ -34,6 +34,7 @@ from training._repeats import faster, slowdown
 from training._reuse import EXPORT, TABLES
 from training._rules import rule_constants
 from training._run import Label, Task
+from training._surrogate import Surrogate
 from training._tables import Array, Table, plan_row
 from training.errors import CorpusTooSmall, ExportUnfit, FamilyMissing, Incomplete, StepMissing
 
@@ -150,8 +151,8 @@ def fit(work: Work) -> None:
     """Fit the plan regressor, of the kind with the least regret, and print the constants of the closed formulas."""
     explored, searched = (_labels(path, path.stem) for path in (work.explored, work.searched))
     table = Table([*searched, *explored])
-    elites = found_best(explored)
-    given = problem(table, elites, SEED)
+    surrogate = Surrogate(table, SEED)
+    given = problem(table, surrogate, found_best(explored), SEED)
     fitted = fit_regressor(given, SEED)
     for kind, regret in sorted(fitted.regrets.items(), key=lambda item: item[1]):
         print(f"fit: {kind}: regret {regret:.4f}", file=sys.stderr)
@@ -161,7 +162,7 @@ def fit(work: Work) -> None:
         trained_on=f"{len(table.labels)} searched images",
     )
     write_export(export, work.fitted, name="fitted", created=datetime.now(UTC))
-    constants = fit_constants(table, given.archetypes, SEED)
+    constants = fit_constants(table, surrogate, given.archetypes, SEED)
     print(f"constants of router/formulas.py: {msgspec.json.encode(constants).decode()}", file=sys.stderr)
 
 

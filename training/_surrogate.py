@@ -9,6 +9,7 @@ from sklearn.ensemble import ExtraTreesRegressor
 from router import Plan
 from training._plans import BYTES_WEIGHT, SECONDS_WEIGHT
 from training._tables import Array, Table, plan_row
+from training.errors import CorpusTooSmall
 
 TREES, LEAF = 120, 6
 ROWS_AT_ONCE = 200_000
@@ -24,7 +25,7 @@ class Surrogate:
         """Learn from a table's runs.
 
         Raises:
-            ValueError: no image has two runs at one step.
+            CorpusTooSmall: no image has two runs at one step.
         """
         rows = np.hstack([table.scaled_features()[table.image_of], table.plan_rows()])
         error = np.log(np.maximum(1 - table.quality, 1e-4))
@@ -33,6 +34,8 @@ class Surrogate:
         steps = table.image_of * 16 + np.array([p.upscale for p in table.plans])
         sums, counts = np.bincount(steps, weights=cost), np.bincount(steps)
         compared = counts[steps] > 1
+        if not compared.any():
+            raise CorpusTooSmall("no image has two plans of one step to compare")
         relative = cost - sums[steps] / np.maximum(counts[steps], 1)
         self._model = ExtraTreesRegressor(TREES, min_samples_leaf=LEAF, max_features=0.6, random_state=seed, n_jobs=-1)
         self._model.fit(rows[compared], relative[compared])

@@ -9,11 +9,15 @@ from converter._grid import (
     GRID,
     NOT_CHOSEN,
     Cell,
+    Judgement,
     Outcomes,
+    Pooled,
     Row,
     collect,
     gap_closed,
     judge,
+    kept_where_possible,
+    over_fixed,
     pool,
     regrets,
     single_best,
@@ -159,3 +163,27 @@ def test_some_images_only(outcomes: Outcomes) -> None:
     second = outcomes.only([1])
     assert second.images == ("two",)
     assert second.quality.tolist() == [[0.85, 0.80, 0.95]]
+
+
+def judgement(cell: Cell, *, kept: float, possible: float, images: int = 10) -> Judgement:
+    return Judgement(
+        cell=cell, images=images, router=0.7, sbs=0.5, vbs=0.9, single_best="a", met=0.0, vbs_met=0.0, kept=kept,
+        vbs_kept=possible, seconds=0.1, svg_bytes=100.0,
+    )  # fmt: skip
+
+
+def test_only_budgets_that_some_candidate_keeps_count_as_broken() -> None:
+    free = judgement(Cell(), kept=1.0, possible=1.0)
+    tight = judgement(Cell(time_budget=0.1), kept=0.4, possible=0.5)
+    small = judgement(Cell(svg_budget=10_000), kept=0.3, possible=0.5)
+    assert kept_where_possible([free, tight, small]) == pytest.approx(0.7)
+    assert kept_where_possible([free]) is None
+    assert kept_where_possible([judgement(Cell(time_budget=1e-9), kept=0.0, possible=0.0)]) is None
+
+
+def test_beside_the_fixed_plans_the_virtual_best_stays_that_of_the_methods() -> None:
+    methods = Pooled(router=0.8, sbs=0.7, vbs=0.9, gap_closed=0.5)
+    fixed = Pooled(router=0.8, sbs=0.5, vbs=0.6, gap_closed=3.0)
+    beside = over_fixed(methods, fixed)
+    assert (beside.router, beside.sbs, beside.vbs) == (0.8, 0.5, 0.9)
+    assert beside.gap_closed == pytest.approx(0.75)

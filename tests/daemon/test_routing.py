@@ -133,7 +133,7 @@ def test_by_hash_only_plans_of_the_decision_are_predicted(daemon: Daemon) -> Non
         with pytest.raises(UnknownImage, match="send the image itself"):
             client.predict(hash=key, method="performance", plan=Plan(upscale=7))
         with pytest.raises(UnknownImage, match="send the image itself"):
-            client.predict(hash=key, method="performance", plan=Plan(upscale=3))
+            client.predict(hash=key, method="performance", plan=decision.plan)
 
 
 def test_a_plan_is_predicted_from_features_alone(daemon: Daemon) -> None:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from models import DEFAULT_MODELS, HybridRouter, find_exports
+from models import DEFAULT_MODELS, HybridRouter, find_exports, load_export
 from models.errors import PredictionFailed
 from router import Constraints, Features, Host, Policy, decide
 from router.errors import DamagedImage, ImageTooLarge, InvalidConstraint, InvalidFeatures, InvalidImage, NotAnImage
@@ -111,6 +111,14 @@ def test_a_request_that_makes_no_sense_is_refused(
     for route in (router.route, router.route_base):
         with pytest.raises(error):
             route(image, **wanted)
+
+
+def test_a_method_that_the_export_does_not_offer_is_refused(models: Path, image: bytes) -> None:
+    router = HybridRouter(models)
+    router.export = load_export(models / "a", defaults=None)  # alone it has no policy
+    for route in (router.route, router.route_base):
+        with pytest.raises(InvalidConstraint, match="one that the export offers"):
+            route(image, method="ppo")
 
 
 @pytest.mark.parametrize(

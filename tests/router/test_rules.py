@@ -4,7 +4,7 @@ import pytest
 
 from router import METHODS, Features, Plan, base_candidate
 from router._prediction import BASE_QUALITY
-from router._rules import BYTES_FIXED, BYTES_PER_PIXEL, METHOD_TIER, SECONDS_PER_PIXEL, rule_order
+from router._rules import BYTES_FIXED, BYTES_PER_PIXEL, METHOD_TIER, REFINED_TIMES, SECONDS_PER_PIXEL, rule_order
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,10 @@ def test_base_candidate_is_a_fixed_part_and_one_per_traced_pixel() -> None:
     assert four.seconds - one.seconds == pytest.approx(SECONDS_PER_PIXEL * 30_000)
     assert four.svg_bytes - one.svg_bytes == pytest.approx(BYTES_PER_PIXEL * 30_000)
     assert one.svg_bytes - BYTES_PER_PIXEL * 10_000 == pytest.approx(BYTES_FIXED)
+
+
+def test_a_refinement_takes_several_times_as_long_as_its_start_plan() -> None:
+    once, refined = (base_candidate(m, Plan(upscale=2), Features(image_area=4096)) for m in ("regression", "ppo"))
+    assert refined.seconds == pytest.approx(REFINED_TIMES * once.seconds)
+    assert refined.seconds_high == pytest.approx(REFINED_TIMES * once.seconds_high)
+    assert refined.svg_bytes == once.svg_bytes

@@ -16,6 +16,7 @@ from training._export import Trained, regressor_as_onnx, write_export
 from training._fit import Problem, fill_values, fit_regressor, problem
 from training._images import ImageSpec, specs
 from training._run import Label, Task, label
+from training._surrogate import Surrogate
 from training._tables import Table
 
 SEED = 5
@@ -87,7 +88,8 @@ def explored(corpus: Path) -> list[Label]:
 @pytest.fixture(scope="session")
 def given(searched: list[Label], explored: list[Label]) -> Problem:
     """What regressors learn from, as real runs pose it."""
-    return problem(Table([*searched, *explored]), found_best(explored), SEED)
+    table = Table([*searched, *explored])
+    return problem(table, Surrogate(table, SEED), found_best(explored), SEED)
 
 
 @pytest.fixture(scope="session")

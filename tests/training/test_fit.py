@@ -30,8 +30,8 @@ from training._fit import (
 )
 from training._plans import Found, choices
 from training._run import Label
+from training._surrogate import Surrogate
 from training._tables import LOG_FEATURES, Array, Table
-from training.errors import CorpusTooSmall
 
 KINDS = {"extra trees", "random forest", "neighbours", "trees pricing", "network pricing"}
 PLANS = (Plan(palette=3, filter_speckle=1), Plan(palette=16, filter_speckle=4), Plan(palette=64, filter_speckle=8))
@@ -67,7 +67,7 @@ def test_a_problem_has_a_row_for_each_image_and_step_it_can_afford(given: Proble
 def test_every_drawing_lies_on_one_side(searched: list[Label], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_fit, "JUDGES", 2)
     table = Table(searched)
-    posed = problem(table, [], SEED)
+    posed = problem(table, Surrogate(table, SEED), [], SEED)
     assert 0 < posed.judged.sum() < len(posed.rows)
     assert (posed.train != posed.judged).all()
     for features in table.scaled_features():
@@ -78,13 +78,14 @@ def test_every_drawing_lies_on_one_side(searched: list[Label], monkeypatch: pyte
 @pytest.mark.parametrize("judges", [1, 2**64], ids=["its drawing is a judge", "its drawing is none"])
 def test_a_corpus_of_one_drawing_judges_itself(search: Table, monkeypatch: pytest.MonkeyPatch, judges: int) -> None:
     monkeypatch.setattr(_fit, "JUDGES", judges)
-    posed = problem(Table(search.labels[:1]), [], SEED)
+    alone = Table(search.labels[:1])
+    posed = problem(alone, Surrogate(alone, SEED), [], SEED)
     assert posed.train.all()
     assert posed.judged.all()
 
 
 def test_the_same_seed_poses_the_same_problem(search: Table) -> None:
-    one, other = (problem(search, [], SEED) for _ in range(2))
+    one, other = (problem(search, Surrogate(search, SEED), [], SEED) for _ in range(2))
     assert one.archetypes == other.archetypes
     assert np.array_equal(one.rows, other.rows)
     assert one.costs == pytest.approx(other.costs)
@@ -92,14 +93,8 @@ def test_the_same_seed_poses_the_same_problem(search: Table) -> None:
 
 def test_no_more_images_are_looked_at_than_help(search: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_fit, "IMAGES", 2)
-    posed = problem(search, [], SEED)
+    posed = problem(search, Surrogate(search, SEED), [], SEED)
     assert len(np.unique(posed.rows[:, :-1], axis=0)) == 2
-
-
-def test_without_two_plans_to_compare_the_corpus_is_too_small(searched: list[Label]) -> None:
-    alone = [msgspec.structs.replace(one, runs=one.runs[-1:]) for one in searched]
-    with pytest.raises(CorpusTooSmall, match="no image has two plans of one step"):
-        problem(Table(alone), [], SEED)
 
 
 def test_plans_that_search_found_best_are_proposed_at_1x(search: Table, explored: list[Label]) -> None:

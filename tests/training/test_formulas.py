@@ -10,12 +10,14 @@ from tests.training.conftest import SEED
 from training._fit import Problem
 from training._formulas import FEW_LAYERS, RANGES, Constants, _as_trial, _formulas, _quick, fit_constants
 from training._run import Label
+from training._surrogate import Surrogate
 from training._tables import Table
 
 
 @pytest.fixture(scope="module")
 def constants(searched: list[Label], given: Problem) -> Constants:
-    return fit_constants(Table(searched), given.archetypes, SEED)
+    table = Table(searched)
+    return fit_constants(table, Surrogate(table, SEED), given.archetypes, SEED)
 
 
 def test_the_constants_found_cost_no_more_than_those_in_use(constants: Constants) -> None:
@@ -24,7 +26,8 @@ def test_the_constants_found_cost_no_more_than_those_in_use(constants: Constants
 
 
 def test_the_same_seed_finds_the_same(searched: list[Label], given: Problem, constants: Constants) -> None:
-    again = fit_constants(Table(searched), given.archetypes, SEED)
+    table = Table(searched)
+    again = fit_constants(table, Surrogate(table, SEED), given.archetypes, SEED)
     assert (again.formulas, again.performance) == (constants.formulas, constants.performance)
     assert again.after == pytest.approx(constants.after)
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from training._boosted import Boosted, fit_boosted
-from training._network import MEMBERS, OUTPUTS, SMALLEST_SPREAD, Member, Predictor, readable
+from training._network import ESTIMATES, MEMBERS, OUTPUTS, Member, Predictor
 
 FEATURES, PLAN = 7, 5
 
@@ -49,13 +49,13 @@ def test_without_a_thumbnail_its_content_does_not_matter(predictor: Predictor) -
 
 
 @pytest.mark.parametrize("size", [0.1, 1.0, 50.0])
-def test_whatever_the_raw_numbers_the_outputs_make_sense(size: float) -> None:
+def test_whatever_the_inputs_a_networks_quality_is_one(size: float) -> None:
     torch.manual_seed(5)
-    quality, spread, seconds, seconds_high, bytes_, bytes_high = readable(size * torch.randn(200, 6)).unbind(-1)
-    assert ((quality >= 0) & (quality <= 1)).all()
-    assert (spread >= SMALLEST_SPREAD).all()
-    assert (seconds_high >= seconds).all()
-    assert (bytes_high >= bytes_).all()
+    features, thumbnail, has, rows = inputs(6)
+    with torch.no_grad():
+        said = Member(FEATURES, PLAN).eval()(size * features, thumbnail, has, size * rows[None])
+    assert said.shape == (1, 6, len(ESTIMATES))
+    assert ((said[..., 0] >= 0) & (said[..., 0] <= 1)).all()
 
 
 def test_shares_lie_between_trees_and_networks(predictor: Predictor, boosted: Boosted) -> None:
@@ -65,9 +65,9 @@ def test_shares_lie_between_trees_and_networks(predictor: Predictor, boosted: Bo
     with torch.no_grad():
         for share in (0.0, 0.5, 1.0):
             made = Predictor(members, boosted, (share, share, share)).eval()
-            said[share] = made(features, thumbnail, has, rows)[:, [0, 2, 4]]
+            said[share] = made(features, thumbnail, has, rows)[:, ESTIMATES]
         trees = boosted(torch.cat([features.expand(3, -1).clamp(-4, 4), rows], dim=1))
-    assert torch.allclose(said[0.0], trees[:, [0, 2, 4]], atol=1e-6)
+    assert torch.allclose(said[0.0], trees[:, ESTIMATES], atol=1e-6)
     assert torch.allclose(said[0.5], (said[0.0] + said[1.0]) / 2, atol=1e-5)
 
 

@@ -1,5 +1,6 @@
 """The constants of the last fallback bound what was measured."""
 
+import msgspec
 import numpy as np
 
 from training._rules import rule_constants
@@ -17,3 +18,23 @@ def test_rule_constants_bound_what_was_measured(labelled: list[Label]) -> None:
 def test_rule_constants_of_one_image_at_one_step(labelled: list[Label]) -> None:
     one = Table(labelled[:1])
     assert all(np.isfinite(value) for value in rule_constants(one).values())
+
+
+def test_refinements_are_held_against_their_start_plans(labelled: list[Label]) -> None:
+    slow = [
+        msgspec.structs.replace(
+            one,
+            runs=(
+                *one.runs,
+                *(
+                    msgspec.structs.replace(run, origin="ppo", seconds=run.seconds * 5)
+                    for run in one.runs
+                    if run.origin == "regression"
+                ),
+            ),
+        )
+        for one in labelled
+    ]
+    alone, both = rule_constants(Table(labelled)), rule_constants(Table(slow))
+    assert {name: both[name] for name in alone} == alone
+    assert 1 < both["refined_times"] < 25

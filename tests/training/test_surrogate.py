@@ -10,6 +10,7 @@ from training import _surrogate
 from training._run import Label
 from training._surrogate import Surrogate
 from training._tables import Table
+from training.errors import CorpusTooSmall
 
 GOOD, BAD = Plan(upscale=2, palette=8), Plan(upscale=2, palette=64)
 
@@ -49,9 +50,22 @@ def test_the_better_plan_costs_less_on_every_image(table: Table, surrogate: Surr
 
 
 def test_costs_are_those_beside_the_other_plans(table: Table, surrogate: Surrogate) -> None:
-    """What an image's plans have in common, here a far worse quality of the first images, is no cost of a plan."""
-    costs = surrogate.costs(table.scaled_features(), [GOOD, BAD])
-    assert abs(costs.mean()) < 0.3
+    """What an image's plans have in common, here a tenth of the error on every other image, is no cost of a plan.
+
+    It would move these costs by ln 10 = 2.3; trees grow a little differently from targets that differ in the last bit.
+    """
+    better = [
+        msgspec.structs.replace(
+            one, runs=tuple(msgspec.structs.replace(run, quality=1 - (1 - run.quality) / 10) for run in one.runs)
+        )
+        for one in table.labels
+    ]
+    mixed = Table(better[i] if i % 2 else one for i, one in enumerate(table.labels))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_surrogate, "LEAF", 2)
+        other = Surrogate(mixed, SEED)
+    features = table.scaled_features()
+    assert other.costs(features, [GOOD, BAD]) == pytest.approx(surrogate.costs(features, [GOOD, BAD]), abs=0.2)
 
 
 def test_the_same_seed_foretells_the_same(table: Table) -> None:
@@ -79,5 +93,5 @@ def test_a_run_that_is_alone_at_its_step_teaches_nothing(searched: list[Label]) 
         msgspec.structs.replace(one, runs=tuple({run.plan.upscale: run for run in one.runs}.values()))
         for one in searched
     ]
-    with pytest.raises(ValueError, match="0 sample"):
+    with pytest.raises(CorpusTooSmall, match="no image has two plans of one step"):
         Surrogate(Table(alone), SEED)

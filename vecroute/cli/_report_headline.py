@@ -7,7 +7,7 @@ import numpy as np
 
 from converter._agreement import Agreement, agreement
 from converter._fixed import FIXED
-from converter._grid import GRID, Cell, Indices, Judgement, Outcomes, Pooled, gap_closed, judge, pool, utilities
+from converter._grid import Cell, Indices, Judgement, Outcomes, Pooled, judge, kept_where_possible, over_fixed, pool
 from vecroute.cli._measuring import Measured, Run
 
 DEFAULTS, FINEST = "defaults", "fixed_3x"
@@ -56,7 +56,7 @@ def headline(
     ]
     return Headline(
         over_fixed=_over_fixed(outcomes, chosen, pool(judged)),
-        kept=_kept(outcomes, chosen),
+        kept=kept_where_possible(judged),
         quality=_agreement(runs, "quality", float),
         seconds=_agreement(runs, "seconds", np.log),
         svg_bytes=_agreement(runs, "svg_bytes", np.log),
@@ -90,24 +90,8 @@ def _within(runs: Sequence[Run], name: str) -> float | None:
 
 
 def _over_fixed(outcomes: Outcomes, chosen: Mapping[Cell, Indices], methods: Pooled) -> Pooled:
-    fixed = outcomes.columns(name for name in FIXED if name != DEFAULTS)
-    best = pool(judge(outcomes, cell, columns, fixed) for cell, columns in chosen.items())
-    closed = gap_closed(best.router, best.sbs, methods.vbs)
-    return Pooled(router=best.router, sbs=best.sbs, vbs=methods.vbs, gap_closed=closed)
-
-
-def _kept(outcomes: Outcomes, chosen: Mapping[Cell, Indices]) -> float | None:
-    """Return the share of choices within budget, of those where any of the methods' candidates is."""
-    own = outcomes.columns(name for name in outcomes.candidates if name not in FIXED)
-    rows = np.arange(len(outcomes.images))
-    kept = []
-    for cell in GRID:
-        if cell.time_budget is not None or cell.svg_budget is not None:
-            # Without a target, whatever keeps the budgets has a utility above 0: its quality.
-            fits = utilities(outcomes, Cell(None, cell.time_budget, cell.svg_budget)) > 0
-            possible = fits[:, own].any(axis=1)
-            kept += fits[rows, chosen[cell]][possible].tolist()
-    return sum(kept) / len(kept) if kept else None
+    plans = outcomes.columns(name for name in FIXED if name != DEFAULTS)
+    return over_fixed(methods, pool(judge(outcomes, cell, columns, plans) for cell, columns in chosen.items()))
 
 
 def _always(outcomes: Outcomes, name: str) -> Indices:
