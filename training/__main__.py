@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from models.errors import ExportError
@@ -88,8 +89,18 @@ def _run(step: str, work: _steps.Work) -> bool:
     return True
 
 
+def _summary(step: Callable[[_steps.Work], None]) -> str:
+    """Return what a step says of itself, in one line."""
+    return (step.__doc__ or "").partition("\n")[0]
+
+
 def _parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m training",
+        description=__doc__,
+        epilog="steps:\n" + "\n".join(f"  {name:9} {_summary(step)}" for name, step in STEPS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("step", nargs="+", choices=[*STEPS, *GROUPS], help="in this order; labels: all before train")
     parser.add_argument("--corpus", type=Path, default=Path("corpus"), help="where the packages lie (%(default)s)")
     parser.add_argument("--work", type=Path, default=Path("labels-work"), help="where runs are kept (%(default)s)")
