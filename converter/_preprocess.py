@@ -14,6 +14,7 @@ MOST_TRACED_PIXELS = 256 * 2**20
 LONGEST_TRACED_SIDE = 65_534
 HALF = 128
 MOST_PALETTE_PIXELS = 65536  # a sample of this size finds the same palette
+CELLS = 2**15  # colours told apart when they are given to a palette
 # (diameter, colour sigma, space sigma) of the bilateral filter for denoise 1, 2, 3.
 _BILATERAL = {1: (5, 20.0, 2.0), 2: (5, 40.0, 3.0), 3: (7, 60.0, 4.0)}
 
@@ -80,17 +81,21 @@ def _palette(pixels: Pixels, colors: int) -> NDArray[np.uint8]:
 def _snapped(pixels: Pixels, palette: NDArray[np.uint8]) -> Pixels:
     """Give every pixel its nearest palette colour, so that anti-aliasing does not become shapes of its own.
 
-    Colours are looked up at 5 bits a channel: one search per colour that occurs instead of one a pixel.
+    Colours are looked up at 5 bits a channel: one search per colour that occurs instead of one a pixel. The mean of
+    such a cell is what is looked up: its middle would make grey of a black ground.
     """
     if not len(palette):
         return pixels
     words = np.ascontiguousarray(pixels).view(np.uint32)[..., 0]
     cell = ((words & 0xF8) << 7) | ((words & 0xF800) >> 6) | ((words & 0xF80000) >> 19)
-    found = np.flatnonzero(np.bincount(cell.ravel(), minlength=32768))
-    middles = np.stack([found >> 10, (found >> 5) & 31, found & 31], axis=1).astype(np.float32) * 8 + 4
+    own = cell.ravel()
+    counts = np.bincount(own, minlength=CELLS)
+    found = np.flatnonzero(counts)
+    sums = [np.bincount(own, weights=pixels[..., channel].ravel(), minlength=CELLS)[found] for channel in range(3)]
+    means = (np.stack(sums, axis=1) / counts[found, None]).astype(np.float32)
     centres = palette.astype(np.float32)
-    nearest = np.zeros(32768, np.intp)
-    nearest[found] = (-2 * middles @ centres.T + (centres**2).sum(axis=1)).argmin(axis=1)
+    nearest = np.zeros(CELLS, np.intp)
+    nearest[found] = (-2 * means @ centres.T + (centres**2).sum(axis=1)).argmin(axis=1)
     opaque = np.zeros((len(palette), 4), np.uint8)
     opaque[:, :3] = palette
     colors = opaque.view(np.uint32)[:, 0][nearest]

@@ -8,8 +8,10 @@ import msgspec
 import numpy as np
 import vtracer
 
+from converter._colors import Colors, flat_colors
 from converter._compact import compact
 from converter._preprocess import HALF, cut_alpha, prepare
+from converter._smooth import HALF_PIXELS, smoothed
 from converter.errors import ConversionFailed
 from router import Plan
 from router.pixels import Pixels, is_opaque
@@ -38,31 +40,31 @@ def run_plan(pixels: Pixels, plan: Plan) -> Traced:
     """
     started = time.perf_counter()
     paths = _paths(pixels, plan)
-    svg = _document(paths, pixels.shape[1], pixels.shape[0], plan.upscale)
+    svg = _document(paths, pixels.shape[1], pixels.shape[0], plan.upscale * _units(plan))
     return Traced(svg=svg, seconds=time.perf_counter() - started, path_count=svg.count("<path "))
 
 
 def _paths(pixels: Pixels, plan: Plan) -> str:
-    ready = prepare(pixels, plan)
+    ready, flat = prepare(pixels, plan), flat_colors(pixels)
     if plan.matte == "none":
-        return _trace(ready, plan)
+        return _trace(ready, plan, flat)
     if plan.matte == "bands" and not is_opaque(ready):
-        return _banded(ready, plan)
-    return _cut(ready, plan, HALF)
+        return _banded(ready, plan, flat)
+    return _cut(ready, plan, flat, HALF)
 
 
-def _cut(ready: Pixels, plan: Plan, threshold: int) -> str:
+def _cut(ready: Pixels, plan: Plan, flat: Colors, threshold: int) -> str:
     cut = cut_alpha(ready, threshold)
-    return _trace(cut, plan) if cut[..., 3].any() else ""
+    return _trace(cut, plan, flat) if cut[..., 3].any() else ""
 
 
-def _banded(ready: Pixels, plan: Plan) -> str:
+def _banded(ready: Pixels, plan: Plan, flat: Colors) -> str:
     """Trace one layer per alpha band, from the faintest up, each with the opacity that is still missing."""
     layers = []
     reached = 0.0
     for low, high in zip(_BAND_EDGES, (*_BAND_EDGES[1:], 255), strict=True):
         wanted = 1.0 if high == 255 else (low + high) / 510
-        paths = _cut(ready, plan, low)
+        paths = _cut(ready, plan, flat, low)
         opacity = (wanted - reached) / (1 - reached)
         if paths:
             layers.append(paths if opacity >= 1 else f'<g opacity="{opacity:.3f}">\n{paths}</g>\n')
@@ -70,7 +72,7 @@ def _banded(ready: Pixels, plan: Plan) -> str:
     return "".join(layers)
 
 
-def _trace(pixels: Pixels, plan: Plan) -> str:
+def _trace(pixels: Pixels, plan: Plan, flat: Colors) -> str:
     """Return the traced paths, one a line.
 
     One empty row is put on top of an image with transparency: VTracer looks for transparent pixels on five scan lines
@@ -78,11 +80,12 @@ def _trace(pixels: Pixels, plan: Plan) -> str:
     """
     pad = 0 if is_opaque(pixels) else 1
     framed = np.pad(pixels, ((pad, 0), (0, 0), (0, 0))) if pad else pixels
-    found = [compact(path) for path in _PATH.findall(_vtracer(framed, plan))]
+    traced = _PATH.findall(_vtracer(framed, plan))
+    found = smoothed(traced, flat) if plan.mode == "smooth" else [compact(path) for path in traced]
     body = "\n".join(found)
     if not found:
         return ""
-    return f'<g transform="translate(0,-{pad})">\n{body}\n</g>\n' if pad else f"{body}\n"
+    return f'<g transform="translate(0,-{pad * _units(plan)})">\n{body}\n</g>\n' if pad else f"{body}\n"
 
 
 def _vtracer(pixels: Pixels, plan: Plan) -> str:
@@ -94,7 +97,7 @@ def _vtracer(pixels: Pixels, plan: Plan) -> str:
             img_format="bmp",
             colormode=plan.colormode,
             hierarchical=plan.hierarchical,
-            mode=plan.mode,
+            mode="none" if plan.mode == "smooth" else plan.mode,
             filter_speckle=plan.filter_speckle,
             color_precision=plan.color_precision,
             layer_difference=plan.layer_difference,
@@ -114,8 +117,13 @@ def _vtracer(pixels: Pixels, plan: Plan) -> str:
     return svg
 
 
-def _document(paths: str, width: int, height: int, upscale: int) -> str:
+def _units(plan: Plan) -> int:
+    """Return how many units of a path make one traced pixel."""
+    return HALF_PIXELS if plan.mode == "smooth" else 1
+
+
+def _document(paths: str, width: int, height: int, units: int) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-        f'viewBox="0 0 {width * upscale} {height * upscale}">\n{paths}</svg>\n'
+        f'viewBox="0 0 {width * units} {height * units}">\n{paths}</svg>\n'
     )

@@ -7,7 +7,7 @@ import msgspec
 from router.errors import InvalidPlan
 
 Matte = Literal["none", "binary", "bands"]
-TraceMode = Literal["polygon", "spline", "none"]
+TraceMode = Literal["polygon", "spline", "none", "smooth"]
 
 # Bounds of VTracer 0.6 and of our own preprocessing, inclusive (design: plans and methods).
 PLAN_BOUNDS: dict[str, tuple[float, float]] = {
@@ -33,7 +33,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     one half, over bled colours; `bands`: soft alpha is traced in translucent layers); `palette` reduces the image to
     that many colours (0: off); `denoise` is the strength of the edge-preserving filter (0: off).
 
-    The rest are VTracer's own parameters under its own names. Angles are degrees. Plans compare field by field, so that
+    The rest are VTracer's own parameters under its own names, but for the mode `smooth`: the outlines of `none` with
+    their stair steps cut. Angles are degrees. Plans compare field by field, so that
     ties between candidates break the same way whatever their order.
 
     Raises:

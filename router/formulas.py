@@ -52,7 +52,7 @@ class Line(NamedTuple):
 class Formulas(NamedTuple):
     """The constants of `feature_mapping`: what each parameter hangs on, and how.
 
-    The first eight are fitted to the searched images, for the least cost that the search's surrogate foretells
+    The first seven are fitted to the searched images, for the least cost that the search's surrogate foretells
     (`python -m training fit` prints them). The others follow VTracer's documented meaning: they act on curves, which
     the search hardly ever chose, and the last one on the digits of coordinates.
     """
@@ -62,7 +62,6 @@ class Formulas(NamedTuple):
     layer_difference: Line  # of the gradient strength
     filter_speckle: Line  # of the upscale step
     denoise: Line  # of the noise level
-    outlines: Line  # of the complexity: 1 keeps pixel outlines, 0 makes polygons of them
     most_palette: float  # palettes larger than this are not reduced
     soft_interior: float  # above it binary alpha loses shadows and glass
     corner_threshold: Line = Line(75.0, -100.0, 45, 75)  # of the edge density
@@ -75,14 +74,13 @@ class Formulas(NamedTuple):
 # Polygons at 1x: 3 kB and 34 ms on average, the least there is. The preset that `fit` prints comes closer (0.93 beside
 # 0.91), but so do the other methods, and small files are what those lack: on 218 training images the best choice
 # reaches 0.858 over the request grid with this one, 0.825 with that.
-PERFORMANCE = Plan()
+PERFORMANCE = Plan(mode="smooth", filter_speckle=2, layer_difference=32)
 FORMULAS = Formulas(
     color_precision=Line(7.87, 0.29, 4, 8),
     palette=Line(0.18, 1.71, 3, 64),
     layer_difference=Line(8.41, -2.53, 0, 64),
     filter_speckle=Line(3.53, 0.86, 1, 8),
     denoise=Line(-0.61, 0.02, 0, 3),
-    outlines=Line(1.34, 1.95, 0, 1),
     most_palette=126.8,
     soft_interior=0.0025,
 )
@@ -97,7 +95,7 @@ def mapped(features: Features, step: int, formulas: Formulas) -> Plan:
         matte="bands" if x["soft_alpha_interior"] > formulas.soft_interior else "binary",
         palette=formulas.palette.at(x["palette_size"]) if x["palette_size"] <= formulas.most_palette else 0,
         denoise=formulas.denoise.at(x["noise_level"]),
-        mode="none" if formulas.outlines.at(x["complexity_score"]) else "polygon",
+        mode="smooth",
         color_precision=formulas.color_precision.at(math.log2(max(x["unique_colors"], 1))),
         layer_difference=formulas.layer_difference.at(x["gradient_strength"]),
         filter_speckle=formulas.filter_speckle.at(step),

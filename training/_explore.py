@@ -10,7 +10,7 @@ import optuna
 from converter.errors import ConverterError
 from router import Features, Plan
 from router.formulas import ladder
-from training._plans import BYTES_WEIGHT, SECONDS_WEIGHT, Choices, Found, choices
+from training._plans import BYTES_WEIGHT, MODE, SECONDS_WEIGHT, Choices, Found, choices
 
 if TYPE_CHECKING:
     from training._run import Label
@@ -50,7 +50,7 @@ def explore(
 def suggested(trial: optuna.Trial, wide: Choices, step: int) -> Plan:
     """Return the plan of a trial: one of the choices for each parameter."""
     chosen: dict[str, Any] = {name: trial.suggest_categorical(name, values) for name, values in wide.items()}
-    return Plan(upscale=step, **chosen)
+    return Plan(upscale=step, mode=MODE, **chosen)
 
 
 def cost(quality: float, svg_bytes: float, seconds: float) -> float:

@@ -32,7 +32,7 @@ HIDDEN = (64, 48)
 # Regressor outputs: the plan parameter, and codes where the number itself is no good to average.
 PALETTE_CODES = {0: 7.0, 3: 1.58, 4: 2.0, 6: 2.58, 8: 3.0, 12: 3.58, 16: 4.0, 24: 4.58, 32: 5.0, 64: 6.0}
 MATTE_CODES = {"binary": 0.0, "bands": 1.0}
-MODE_CODES = {"spline": -1.0, "polygon": 0.0, "none": 1.0}
+MODE_CODES = {"spline": -1.0, "polygon": 0.0, "none": 1.0, "smooth": 2.0}
 NUMBERS = ("denoise", "color_precision", "filter_speckle", "layer_difference")
 OUTPUTS = ("palette", "matte", "mode", *NUMBERS)
 

@@ -21,7 +21,6 @@ RANGES: dict[str, tuple[tuple[float, float], tuple[float, float], tuple[int, int
     "layer_difference": ((0, 64), (-16, 16), (0, 64)),
     "filter_speckle": ((0, 6), (0, 2), (1, 8)),
     "denoise": ((-1, 1), (0, 1), (0, 3)),
-    "outlines": ((-0.5, 1.5), (-2, 2), (0, 1)),
 }
 
 

@@ -25,8 +25,10 @@ NEIGHBOURS, MUTATION, WILD = 6, 0.25, 0.25  # images looked at, odds that a para
 ELITES = "elites.json"
 
 Choices = Mapping[str, Sequence[Any]]
+# The one mode that is tried. At every step it comes closer than VTracer's polygons and splines, in fewer bytes and the
+# same time; only pixel outlines (`none`) are a little closer yet, with twice the bytes and steps that show enlarged.
+MODE: Final = "smooth"
 _CHOICES: Final[dict[str, Sequence[Any]]] = {
-    "mode": ("polygon", "none", "spline"),
     "palette": (0, 3, 4, 6, 8, 12, 16, 24, 32, 64),
     "color_precision": (4, 5, 6, 7, 8),
     "layer_difference": (0, 4, 8, 16, 24, 32, 48, 64),
@@ -47,7 +49,7 @@ def choices(features: Features) -> Choices:
 
 def random_plan(features: Features, upscale: int, rng: random.Random) -> Plan:
     """Draw a plan from all choices."""
-    return Plan(upscale=upscale, **{name: rng.choice(values) for name, values in choices(features).items()})
+    return Plan(upscale=upscale, mode=MODE, **{name: rng.choice(values) for name, values in choices(features).items()})
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):

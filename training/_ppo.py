@@ -30,8 +30,7 @@ CAUTION = 1.5
 GOLDEN_STATES = 16
 OPSET = 17
 
-# What a policy may change: all that matters to polygons and pixels; the other parameters act on splines alone, which
-# are hardly ever best.
+# What a policy may change: all that matters to outlines; the other parameters act on splines alone.
 MOVES = (
     Move(name=STOP, choices=STOP_CHOICES),
     Move(name="upscale", choices=(KEEP, "coarser", FINER)),
@@ -40,7 +39,6 @@ MOVES = (
     Move(name="color_precision", choices=(KEEP, *map(str, COLOR_PRECISIONS))),
     Move(name="filter_speckle", choices=(KEEP, *map(str, FILTER_SPECKLES))),
     Move(name="denoise", choices=(KEEP, *map(str, DENOISES))),
-    Move(name="mode", choices=(KEEP, "polygon", "spline", "none")),
     Move(name="matte", choices=(KEEP, "binary", "bands")),
 )
 # A plan as the policy sees it. No palette is far from any other, as its logarithm happens to be.
@@ -51,7 +49,6 @@ PARAMETERS = (
     Parameter(name="color_precision", scale=8.0),
     Parameter(name="filter_speckle", scale=8.0),
     Parameter(name="denoise", scale=3.0),
-    Parameter(name="mode", codes={"polygon": 0.0, "spline": 1.0, "none": -1.0}),
     Parameter(name="matte", codes={"binary": 0.0, "bands": 1.0, "none": -1.0}),
 )
 

@@ -16,8 +16,6 @@ LAYER_DIFFERENCES = (0, 4, 8, 16, 24, 32, 48, 64)
 COLOR_PRECISIONS = (5, 6, 7, 8)
 FILTER_SPECKLES = (1, 4, 6, 8)
 DENOISES = (0, 1, 2, 3)
-# Pixel outlines (`none`) are nearly always closest at the same step; curves hardly ever.
-MODES = ("none", "none", "none", "polygon", "polygon", "spline")
 # What a palette is worth hardly hangs on the step, its time does: no probe traces more pixels than this.
 MOST_PROBED = 300_000
 PROBED_STEPS = 3
@@ -56,7 +54,6 @@ def probes(features: Features, start: Plan, count: int, rng: random.Random) -> l
             denoise=rng.choice((start.denoise, start.denoise, *DENOISES)),
             color_precision=rng.choice((start.color_precision, *COLOR_PRECISIONS)),
             filter_speckle=rng.choice((start.filter_speckle, *FILTER_SPECKLES)),
-            mode=rng.choice(MODES),
             matte="bands" if soft and rng.random() < 0.3 else "binary",
         )
         for palette in turns

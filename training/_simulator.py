@@ -142,6 +142,7 @@ def place(plan: Plan) -> list[float]:
         math.log2(plan.palette) if plan.palette else NO_PALETTE,
         plan.layer_difference / 16,
         float(plan.denoise),
+        float(plan.mode == "polygon"),
         float(plan.mode == "spline"),
         float(plan.mode == "none"),
         float(plan.matte == "bands"),
@@ -152,7 +153,7 @@ def place(plan: Plan) -> list[float]:
 
 
 UPSCALE = 0  # the axis of the upscale step
-AXES = 10
+AXES = 11
 
 
 def _trees(inputs: Floats, target: Floats, seed: int) -> HistGradientBoostingRegressor:

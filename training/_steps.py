@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from converter._fixed import FIXED
 from models import load_export
 from router import FEATURE_NAMES, Policy
 from training._boosted import FOLDS
@@ -40,10 +41,9 @@ from training.errors import CorpusTooSmall, ExportUnfit, FamilyMissing, Incomple
 
 SEED = 20261124
 EXPLORED, TRIALS = 80, 12  # images, and plans tried on each of their upscale steps
-SEARCH_PLANS = 12  # near those found best, on each training image
-LABEL_SHARE = 0.15  # of the training images get the candidates run too, as all held-out ones do
-LEAST_LABELLED = 6  # training images; the forest needs some for each of its folds
-LABEL_PLANS = 2  # random plans beside the candidates, so that the predictor knows more than what is proposed
+SEARCH_SHARE, LEAST_SEARCHED = 0.15, 6  # of the training images are searched, which teaches the plan regressor
+SEARCH_PLANS = 12  # near those found best, on each of them
+LABEL_PLANS = 5  # plans near those beside the candidates, so that the predictor knows more than what is proposed
 REPEATED = 60  # images run again on their own
 POLICIES = (Policy(name="constrained"), Policy(name="weighted"))
 
@@ -136,13 +136,12 @@ def explore(work: Work) -> None:
 
 
 def search(work: Work) -> None:
-    """Run plans near the best ones on all training images."""
+    """Run plans near the best ones on some training images."""
     read_elites(work.elites)
     found, missing = _specs(work)
     tasks = [
         Task(spec=s, fixed=(), random_plans=SEARCH_PLANS, elites=work.elites, corpus=work.corpus, seed=SEED)
-        for s in found
-        if s.split == "train"
+        for s in _searched(found)
     ]
     _run("search", tasks, work, missing)
 
@@ -167,16 +166,24 @@ def fit(work: Work) -> None:
 
 
 def label_images(work: Work) -> None:
-    """Run every candidate of every method, and the fixed plans, on all held-out images and a share of the others."""
+    """Run every method's candidates and plans near the best ones on all images; the fixed plans where it says most."""
     _regressor(work)
     found, missing = _specs(work)
-    trained = [s for s in found if s.split == "train"]
-    # Held-out ones first: figures can be had before the others are done.
-    some = [s for s in found if s.split != "train"] + trained[: max(LEAST_LABELLED, round(len(trained) * LABEL_SHARE))]
     elites = work.elites if work.elites.exists() else None
+    searched = frozenset(_searched(found))
+    # Held-out images come first: figures can be had before the others are done. The router is judged against the fixed
+    # plans there; elsewhere some runs of them teach what they give.
     tasks = [
-        Task(spec=s, random_plans=LABEL_PLANS, elites=elites, export=work.fitted, corpus=work.corpus, seed=SEED + 1)
-        for s in some
+        Task(
+            spec=s,
+            fixed=tuple(FIXED) if s.split != "train" or s in searched else (),
+            random_plans=LABEL_PLANS,
+            elites=elites,
+            export=work.fitted,
+            corpus=work.corpus,
+            seed=SEED + 1,
+        )
+        for s in sorted(found, key=lambda s: (s.split == "train", s not in searched))
     ]
     _run("label", tasks, work, missing)
 
@@ -270,6 +277,12 @@ def _specs(work: Work) -> tuple[list[ImageSpec], list[FamilyMissing]]:
     if work.largest is not None:
         found = [msgspec.structs.replace(spec, longest=min(spec.longest, work.largest)) for spec in found]
     return sorted(found, key=lambda spec: spec.key), missing
+
+
+def _searched(found: Sequence[ImageSpec]) -> list[ImageSpec]:
+    """Return the training images that are searched."""
+    trained = [spec for spec in found if spec.split == "train"]
+    return trained[: max(LEAST_SEARCHED, round(len(trained) * SEARCH_SHARE))]
 
 
 def _run(name: str, tasks: list[Task], work: Work, missing: Sequence[FamilyMissing] = ()) -> None:

@@ -29,7 +29,7 @@ LOG_FEATURES = (
 LOG2_COLUMNS = ("upscale",)
 PLAN_CODES: dict[str, dict[str, float]] = {
     "matte": {"binary": 0.0, "bands": 1.0, "none": 2.0},
-    "mode": {"polygon": 0.0, "spline": -1.0, "none": 1.0},
+    "mode": {"polygon": 0.0, "spline": -1.0, "none": 1.0, "smooth": 2.0},
     # A plan gives the same whoever names it, but for `ppo`, which goes on from there.
     "method": {"performance": 0.0, "feature_mapping": 0.0, "regression": 0.0, "ppo": 1.0},
 }

@@ -44,7 +44,7 @@ class WirePlan(Plan, frozen=True, kw_only=True, forbid_unknown_fields=True, rena
     matte: Literal["none", "binary", "bands"] = "binary"
     palette: int = 0
     denoise: int = 0
-    mode: Literal["polygon", "spline", "none"] = "polygon"
+    mode: Literal["polygon", "spline", "none", "smooth"] = "polygon"
     hierarchical: Literal["stacked", "cutout"] = "stacked"
     colormode: Literal["color", "binary"] = "color"
     color_precision: int = 6

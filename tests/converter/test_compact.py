@@ -42,6 +42,11 @@ def test_the_same_pixels_in_two_thirds_of_the_bytes(name: str, mode: TraceMode) 
     assert 1.5 * sum(map(len, short)) < sum(map(len, paths))
 
 
+def test_a_letter_is_not_said_twice_in_a_row() -> None:
+    path = '<path d="M0,0 L4,2 L6,9 L3,7 L3,2 L1,1 Z " fill="#123456" transform="translate(0,0)"/>'
+    assert compact(path) == '<path d="M0,0l4,2 2,7-3-2v-5l-2-1z" fill="#123456"/>'
+
+
 def test_curves_stay_as_they_are() -> None:
     paths = _PATH.findall(_vtracer(disc(), Plan(mode="spline")))
     assert any("C" in path for path in paths)
@@ -98,14 +103,15 @@ def read(path: str) -> list[list[Point]]:
     """Return the corners of every ring of a compact path."""
     rings: list[list[Point]] = []
     data = path.partition('d="')[2].partition('"')[0]
-    for letter, numbers in re.findall(r"([Mhvlz])([-,0-9]*)", data):
+    for letter, numbers in re.findall(r"([Mhvlz])([-,0-9 ]*)", data):
         values = [int(n) for n in re.findall(r"-?\d+", numbers)]
         if letter == "M":
             rings.append([(values[0], values[1])])
-        elif letter != "z":
-            x, y = rings[-1][-1]
-            across, down = {"h": (*values, 0), "v": (0, *values), "l": values}[letter]
-            rings[-1].append((x + across, y + down))
+        elif letter in "hvl":
+            pairs = {"h": (*values, 0), "v": (0, *values), "l": values}[letter]
+            for across, down in zip(pairs[::2], pairs[1::2], strict=True):
+                x, y = rings[-1][-1]
+                rings[-1].append((x + across, y + down))
     return rings
 
 

@@ -29,9 +29,9 @@ def test_performance_is_one_trace_at_1x(features: Features) -> None:
     assert plans == performance_plans(Features()) == (PERFORMANCE,)
 
 
-def test_the_preset_does_nothing_beforehand_and_makes_polygons() -> None:
+def test_the_preset_does_nothing_beforehand() -> None:
     assert (PERFORMANCE.mode, PERFORMANCE.matte, PERFORMANCE.palette, PERFORMANCE.denoise) == (
-        "polygon",
+        "smooth",
         "binary",
         0,
         0,
@@ -107,11 +107,8 @@ def test_speckles_grow_with_the_step() -> None:
     assert [mapped(Features(), step, formulas).filter_speckle for step in STEPS] == [2, 3, 4, 5, 7, 8]
 
 
-def test_outlines_of_pixels_are_usual_and_polygons_where_the_formula_says_so() -> None:
-    assert {p.mode for p in feature_mapping_plans(Features())} == {"none"}
-    simple = FORMULAS._replace(outlines=Line(0.0, 2.0, 0, 1))
-    modes = [mapped(Features(complexity_score=c), 1, simple).mode for c in (0.1, 0.9)]
-    assert modes == ["polygon", "none"]
+def test_every_plan_has_smooth_outlines() -> None:
+    assert {p.mode for p in (*performance_plans(Features()), *feature_mapping_plans(Features()))} == {"smooth"}
 
 
 def test_soft_interiors_are_traced_in_bands_and_large_palettes_are_left_alone() -> None:

@@ -30,7 +30,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
         "training._steps.EXPLORED": 2,
         "training._steps.TRIALS": 2,
         "training._steps.SEARCH_PLANS": 6,
-        "training._steps.LABEL_SHARE": 1.0,
+        "training._steps.SEARCH_SHARE": 1.0,
     }.items():
         monkeypatch.setattr(name, value)
     for family in (TRAINED, HELD_OUT):

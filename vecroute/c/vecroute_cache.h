@@ -152,7 +152,7 @@ typedef struct vrc_candidate {
 static const char *const VRC_METHOD_NAMES[] = {"performance", "feature_mapping", "regression", "ppo"};
 static const char *const VRC_LANE_NAMES[] = {"base", "onnx", "torchscript"};
 static const char *const VRC_MATTE_NAMES[] = {"none", "binary", "bands"};
-static const char *const VRC_MODE_NAMES[] = {"polygon", "spline", "none"};
+static const char *const VRC_MODE_NAMES[] = {"polygon", "spline", "none", "smooth"};
 static const char *const VRC_HIERARCHY_NAMES[] = {"stacked", "cutout"};
 static const char *const VRC_COLORMODE_NAMES[] = {"color", "binary"};
 
