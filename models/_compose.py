@@ -1,7 +1,7 @@
 """A predictor's inputs are composed as its manifest says, so an export may use other features without new code."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,9 @@ _Part = Callable[[Sample, Candidates], Array]
 
 # Callers may hand in any finite number. No image lies beyond this one, and float32 networks still compute with it.
 FARTHEST = 1e12
+# What stands for a word that an export was trained without, the first that it knows: smooth outlines are made of those
+# of pixels.
+STAND_INS = {"smooth": ("none", "polygon")}
 
 
 class Composer:
@@ -142,14 +145,24 @@ def plan_column(parameter: Parameter) -> Callable[[Method, Plan], float]:
     def read(method: Method, plan: Plan) -> Any:
         return method if name == "method" else getattr(plan, name)
 
-    def code(method: Method, plan: Plan) -> float:
-        value = read(method, plan)
-        if codes is None or value not in codes:
-            raise PredictionFailed(f"the export has no code for {name} {value!r}")
-        return codes[value] / scale
-
     if codes is not None:
+        known = {value: number / scale for value, number in _with_stand_ins(codes).items()}
+
+        def code(method: Method, plan: Plan) -> float:
+            value = read(method, plan)
+            if value not in known:
+                raise PredictionFailed(f"the export has no code for {name} {value!r}")
+            return known[value]
+
         return code
     if parameter.log2:
         return lambda method, plan: math.log2(max(read(method, plan), 2.0**-16)) / scale
     return lambda method, plan: float(read(method, plan)) / scale
+
+
+def _with_stand_ins(codes: Mapping[str, float]) -> dict[str, float]:
+    """Return codes with one for each word that another stands for."""
+    others = {
+        word: codes[other] for word, stand_ins in STAND_INS.items() for other in reversed(stand_ins) if other in codes
+    }
+    return others | dict(codes)

@@ -52,9 +52,9 @@ class Line(NamedTuple):
 class Formulas(NamedTuple):
     """The constants of `feature_mapping`: what each parameter hangs on, and how.
 
-    The first seven are fitted to the searched images, for the least cost that the search's surrogate foretells
-    (`python -m training fit` prints them). The others follow VTracer's documented meaning: they act on curves, which
-    the search hardly ever chose, and the last one on the digits of coordinates.
+    The first eight are fitted to the searched images, for the least cost that the search's surrogate foretells where
+    bytes and seconds weigh little (`python -m training fit` prints them). The others follow VTracer's documented
+    meaning: they act on curves, which no plan on offer draws, and the last one on the digits of their coordinates.
     """
 
     color_precision: Line  # of math.log2(unique colours)
@@ -63,7 +63,8 @@ class Formulas(NamedTuple):
     filter_speckle: Line  # of the upscale step
     denoise: Line  # of the noise level
     most_palette: float  # palettes larger than this are not reduced
-    soft_interior: float  # above it binary alpha loses shadows and glass
+    soft_interior: float  # above it binary alpha loses shadows and glass,
+    hard_alpha: float  # and below it thin strokes
     corner_threshold: Line = Line(75.0, -100.0, 45, 75)  # of the edge density
     length_threshold: Line = Line(6.0, -0.4, 3.5, 6)  # of the corner density
     splice_threshold: Line = Line(45.0, 10.0, 45, 70)  # of the gradient strength
@@ -76,13 +77,14 @@ class Formulas(NamedTuple):
 # reaches 0.858 over the request grid with this one, 0.825 with that.
 PERFORMANCE = Plan(mode="smooth", filter_speckle=2, layer_difference=32)
 FORMULAS = Formulas(
-    color_precision=Line(7.87, 0.29, 4, 8),
-    palette=Line(0.18, 1.71, 3, 64),
-    layer_difference=Line(8.41, -2.53, 0, 64),
-    filter_speckle=Line(3.53, 0.86, 1, 8),
-    denoise=Line(-0.61, 0.02, 0, 3),
-    most_palette=126.8,
-    soft_interior=0.0025,
+    color_precision=Line(6.32, -0.02, 4, 8),
+    palette=Line(4.33, 1.98, 3, 64),
+    layer_difference=Line(24.06, -8.58, 0, 64),
+    filter_speckle=Line(1.54, 1.51, 1, 8),
+    denoise=Line(-0.39, 0.03, 0, 3),
+    most_palette=117.9,
+    soft_interior=0.0174,
+    hard_alpha=0.86,
 )
 
 
@@ -92,7 +94,9 @@ def mapped(features: Features, step: int, formulas: Formulas) -> Plan:
     x = _NEUTRAL | known
     return Plan(
         upscale=step,
-        matte="bands" if x["soft_alpha_interior"] > formulas.soft_interior else "binary",
+        matte="bands"
+        if x["soft_alpha_interior"] > formulas.soft_interior or x["hard_alpha"] < formulas.hard_alpha
+        else "binary",
         palette=formulas.palette.at(x["palette_size"]) if x["palette_size"] <= formulas.most_palette else 0,
         denoise=formulas.denoise.at(x["noise_level"]),
         mode="smooth",
@@ -110,6 +114,7 @@ def mapped(features: Features, step: int, formulas: Formulas) -> Plan:
 # What stands for a feature that was not measured: the corpus's medians, rounded.
 _NEUTRAL: dict[str, float] = {
     "soft_alpha_interior": 0.0,
+    "hard_alpha": 1.0,
     "palette_size": 6.0,
     "noise_level": 0.3,
     "unique_colors": 300.0,

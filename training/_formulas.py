@@ -22,6 +22,8 @@ RANGES: dict[str, tuple[tuple[float, float], tuple[float, float], tuple[int, int
     "filter_speckle": ((0, 6), (0, 2), (1, 8)),
     "denoise": ((-1, 1), (0, 1), (0, 3)),
 }
+# Where the limits of features may lie.
+LIMITS = {"most_palette": (4.0, 128.0), "soft_interior": (0.002, 0.05), "hard_alpha": (0.6, 0.95)}
 
 
 class Constants(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,10 +37,13 @@ class Constants(msgspec.Struct, frozen=True, kw_only=True):
     performance_after: float
 
 
-def fit_constants(table: Table, surrogate: Surrogate, proposals: Sequence[Plan], seed: int) -> Constants:
+def fit_constants(
+    table: Table, surrogate: Surrogate, generous: Surrogate, proposals: Sequence[Plan], seed: int
+) -> Constants:
     """Search the constants of the closed formulas by TPE, and the preset among the plans proposed.
 
-    The search begins with the constants in use, so that what it finds is never worse.
+    The formulas are priced by the `generous` surrogate, the preset by the other. The search begins with the constants
+    in use, so that what it finds is never worse.
     """
     images = random.Random(seed).sample(range(len(table.labels)), min(IMAGES, len(table.labels)))
     scaled = table.scaled_features()[images]
@@ -47,7 +52,7 @@ def fit_constants(table: Table, surrogate: Surrogate, proposals: Sequence[Plan],
     def price(formulas: Formulas) -> float:
         plans = [feature_mapping_plans(label.features, formulas) for label in labels]
         rows = np.repeat(scaled, [len(own) for own in plans], axis=0)
-        return float(surrogate.cost_of_each(rows, [plan for own in plans for plan in own]).mean())
+        return float(generous.cost_of_each(rows, [plan for own in plans for plan in own]).mean())
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed, multivariate=True))
@@ -74,7 +79,7 @@ def _quick(plan: Plan) -> Plan:
 
 def _as_trial(formulas: Formulas) -> dict[str, float]:
     """Return constants as the parameters of a trial; `_formulas` makes them of it again."""
-    chosen = {"most_palette": formulas.most_palette, "soft_interior": formulas.soft_interior}
+    chosen = {name: getattr(formulas, name) for name in LIMITS}
     for name in RANGES:
         line = getattr(formulas, name)
         chosen |= {f"{name}_intercept": line.intercept, f"{name}_slope": line.slope}
@@ -93,6 +98,5 @@ def _formulas(trial: optuna.Trial | optuna.trial.FrozenTrial) -> Formulas:
     }
     return FORMULAS._replace(
         **lines,
-        most_palette=round(trial.suggest_float("most_palette", 4, 128, log=True), 1),
-        soft_interior=round(trial.suggest_float("soft_interior", 0.002, 0.05, log=True), 4),
+        **{name: round(trial.suggest_float(name, *span), 4) for name, span in LIMITS.items()},
     )

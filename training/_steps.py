@@ -43,6 +43,9 @@ SEED = 20261124
 EXPLORED, TRIALS = 80, 12  # images, and plans tried on each of their upscale steps
 SEARCH_SHARE, LEAST_SEARCHED = 0.15, 6  # of the training images are searched, which teaches the plan regressor
 SEARCH_PLANS = 12  # near those found best, on each of them
+# What bytes and seconds weigh for `feature_mapping`, of what they do elsewhere: the regressor's plans are thrifty
+# already, and where nothing bounds bytes or time another such plan is of no use.
+GENEROUS = 0.33
 LABEL_PLANS = 5  # plans near those beside the candidates, so that the predictor knows more than what is proposed
 REPEATED = 60  # images run again on their own
 POLICIES = (Policy(name="constrained"), Policy(name="weighted"))
@@ -161,7 +164,8 @@ def fit(work: Work) -> None:
         trained_on=f"{len(table.labels)} searched images",
     )
     write_export(export, work.fitted, name="fitted", created=datetime.now(UTC))
-    constants = fit_constants(table, surrogate, given.archetypes, SEED)
+    generous = Surrogate(table, SEED, thrift=GENEROUS)
+    constants = fit_constants(table, surrogate, generous, given.archetypes, SEED)
     print(f"constants of router/formulas.py: {msgspec.json.encode(constants).decode()}", file=sys.stderr)
 
 

@@ -21,15 +21,15 @@ class Surrogate:
     Only the difference between an image's plans matters for the choice; what they have in common would drown it.
     """
 
-    def __init__(self, table: Table, seed: int) -> None:
-        """Learn from a table's runs.
+    def __init__(self, table: Table, seed: int, *, thrift: float = 1.0) -> None:
+        """Learn from a table's runs; `thrift` is the share of their weights that bytes and seconds have.
 
         Raises:
             CorpusTooSmall: no image has two runs at one step.
         """
         rows = np.hstack([table.scaled_features()[table.image_of], table.plan_rows()])
         error = np.log(np.maximum(1 - table.quality, 1e-4))
-        cost = error + BYTES_WEIGHT * table.log_bytes + SECONDS_WEIGHT * table.log_seconds
+        cost = error + thrift * (BYTES_WEIGHT * table.log_bytes + SECONDS_WEIGHT * table.log_seconds)
         # Between steps the costs of a finer trace would show, within one step those of the plan.
         steps = table.image_of * 16 + np.array([p.upscale for p in table.plans])
         sums, counts = np.bincount(steps, weights=cost), np.bincount(steps)

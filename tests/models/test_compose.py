@@ -7,8 +7,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from models._compose import FARTHEST, Composer, FeatureRow
-from models._manifest import Input
+from models._compose import FARTHEST, Composer, FeatureRow, plan_column
+from models._manifest import Input, Parameter
 from models.errors import PredictionFailed
 from router import Features, Method, Plan
 from router.pixels import Sample
@@ -76,6 +76,19 @@ def test_a_value_without_a_code_fails_the_prediction() -> None:
     bare = {"name": "plans", "kind": "plans", "parameters": [{"name": "mode", "codes": {"spline": 0}}]}
     with pytest.raises(PredictionFailed, match="no code for mode 'polygon'"):
         compose(SAMPLE, bare)
+
+
+@pytest.mark.parametrize(
+    ("codes", "expected"),
+    [
+        pytest.param({"polygon": 1.0, "none": 2.0, "smooth": 5.0}, 5.0, id="known"),
+        pytest.param({"polygon": 1.0, "none": 2.0}, 2.0, id="outlines of pixels stand for it"),
+        pytest.param({"polygon": 1.0}, 1.0, id="polygons stand for it"),
+    ],
+)
+def test_an_export_older_than_a_mode_takes_it_for_what_it_is_made_of(codes: dict[str, float], expected: float) -> None:
+    column = plan_column(Parameter(name="mode", codes=codes))
+    assert column("performance", Plan(mode="smooth")) == expected
 
 
 def test_repeated_inputs_have_a_row_per_candidate() -> None:

@@ -111,9 +111,11 @@ def test_every_plan_has_smooth_outlines() -> None:
     assert {p.mode for p in (*performance_plans(Features()), *feature_mapping_plans(Features()))} == {"smooth"}
 
 
-def test_soft_interiors_are_traced_in_bands_and_large_palettes_are_left_alone() -> None:
+def test_soft_interiors_and_thin_strokes_are_traced_in_bands_and_large_palettes_are_left_alone() -> None:
     formulas = FORMULAS._replace(soft_interior=0.01, most_palette=20.0)
     assert [mapped(Features(soft_alpha_interior=s), 1, formulas).matte for s in (0.01, 0.02)] == ["binary", "bands"]
+    thin = [mapped(Features(hard_alpha=h), 1, formulas).matte for h in (0.5, 0.99)]
+    assert thin == ["bands", "binary"]
     assert mapped(Features(palette_size=20.0), 1, formulas).palette > 0
     assert mapped(Features(palette_size=21.0), 1, formulas).palette == 0
 

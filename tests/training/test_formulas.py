@@ -8,7 +8,7 @@ from router import Plan
 from router.formulas import FORMULAS, PERFORMANCE, Line
 from tests.training.conftest import SEED
 from training._fit import Problem
-from training._formulas import FEW_LAYERS, RANGES, Constants, _as_trial, _formulas, _quick, fit_constants
+from training._formulas import FEW_LAYERS, LIMITS, RANGES, Constants, _as_trial, _formulas, _quick, fit_constants
 from training._run import Label
 from training._surrogate import Surrogate
 from training._tables import Table
@@ -17,7 +17,7 @@ from training._tables import Table
 @pytest.fixture(scope="module")
 def constants(searched: list[Label], given: Problem) -> Constants:
     table = Table(searched)
-    return fit_constants(table, Surrogate(table, SEED), given.archetypes, SEED)
+    return fit_constants(table, Surrogate(table, SEED), Surrogate(table, SEED, thrift=0.3), given.archetypes, SEED)
 
 
 def test_the_constants_found_cost_no_more_than_those_in_use(constants: Constants) -> None:
@@ -27,7 +27,7 @@ def test_the_constants_found_cost_no_more_than_those_in_use(constants: Constants
 
 def test_the_same_seed_finds_the_same(searched: list[Label], given: Problem, constants: Constants) -> None:
     table = Table(searched)
-    again = fit_constants(table, Surrogate(table, SEED), given.archetypes, SEED)
+    again = fit_constants(table, Surrogate(table, SEED), Surrogate(table, SEED, thrift=0.3), given.archetypes, SEED)
     assert (again.formulas, again.performance) == (constants.formulas, constants.performance)
     assert again.after == pytest.approx(constants.after)
 
@@ -42,10 +42,12 @@ def test_lines_lie_within_their_ranges(constants: Constants) -> None:
         assert intercept[0] <= line.intercept <= intercept[1]
         assert slope[0] <= line.slope <= slope[1]
         assert line[2:] == bounds
+    for name, (low, high) in LIMITS.items():
+        assert low <= getattr(constants.formulas, name) <= high
 
 
 def test_lines_that_are_not_fitted_stay(constants: Constants) -> None:
-    fitted = {*RANGES, "most_palette", "soft_interior"}
+    fitted = {*RANGES, *LIMITS}
     for name in set(FORMULAS._fields) - fitted:
         assert getattr(constants.formulas, name) == getattr(FORMULAS, name)
 

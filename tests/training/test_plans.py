@@ -90,7 +90,7 @@ def test_what_is_tried_depends_on_the_image(features: Features, mattes: set[str]
     plans = [random_plan(features, 2, rng) for _ in range(80)]
     assert {plan.matte for plan in plans} == mattes
     assert {plan.denoise for plan in plans} == denoises
-    assert {plan.mode for plan in plans} == {"polygon", "none", "spline"}
+    assert {plan.mode for plan in plans} == {"smooth"}
     assert {plan.upscale for plan in plans} == {2}
 
 

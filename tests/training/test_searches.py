@@ -51,6 +51,6 @@ def test_tpe_ends_where_nothing_is_left() -> None:
 
 
 def test_values_make_the_plan_they_come_from() -> None:
-    plan = Plan(upscale=3, palette=16, denoise=2, mode="spline", matte="bands", layer_difference=0)
+    plan = Plan(upscale=3, palette=16, denoise=2, matte="bands", layer_difference=0)
     assert with_values(MOVES, values_of(MOVES, plan), Plan(upscale=3), FEATURES) == plan
     assert plain(plan) == Plan(upscale=3)

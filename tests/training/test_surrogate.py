@@ -95,3 +95,31 @@ def test_a_run_that_is_alone_at_its_step_teaches_nothing(searched: list[Label]) 
     ]
     with pytest.raises(CorpusTooSmall, match="no image has two plans of one step"):
         Surrogate(Table(alone), SEED)
+
+
+def test_the_less_bytes_weigh_the_sooner_a_closer_plan_is_worth_them(searched: list[Label]) -> None:
+    """Many colours are a little closer here, in a thousand times the bytes."""
+    figures = {8: (0.90, 100), 64: (0.93, 100_000)}
+    changed = [
+        msgspec.structs.replace(
+            one,
+            runs=tuple(
+                msgspec.structs.replace(
+                    run,
+                    plan=msgspec.structs.replace(run.plan, upscale=1, palette=palette),
+                    quality=figures[palette][0],
+                    svg_bytes=figures[palette][1],
+                    seconds=0.01,
+                )
+                for run, palette in zip(one.runs, (8, 64) * len(one.runs), strict=False)
+            ),
+        )
+        for one in searched
+    ]
+    table = Table(changed)
+    plans = [Plan(palette=8), Plan(palette=64)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_surrogate, "LEAF", 2)
+        thrifty, generous = (Surrogate(table, SEED, thrift=t).costs(table.scaled_features(), plans) for t in (1.0, 0.1))
+    assert (thrifty[:, 0] < thrifty[:, 1]).all()
+    assert (generous[:, 0] > generous[:, 1]).all()
