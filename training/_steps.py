@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -193,11 +194,17 @@ def label_images(work: Work) -> None:
 
 
 def refine_images(work: Work) -> None:
-    """Run what the plan policy makes of its start plans, on the images that were labelled."""
+    """Run what the plan policy makes of its start plans, on all held-out images and as many others."""
     if read_policy(work.policy) is None:
         raise StepMissing(work.policy, "ppo")
-    specs = [label.spec for label in _labels(work.labelled, "label")]
-    tasks = [Task(spec=s, fixed=(), refined=True, export=work.fitted, corpus=work.corpus, seed=SEED) for s in specs]
+    labelled = [label.spec for label in _labels(work.labelled, "label")]
+    held_out = [s for s in labelled if s.split != "train"]
+    # One of each in turn: wherever this is stopped, there is as much to learn from as to judge by.
+    pairs = zip(held_out, [s for s in labelled if s.split == "train"], strict=False)
+    tasks = [
+        Task(spec=s, fixed=(), refined=True, export=work.fitted, corpus=work.corpus, seed=SEED)
+        for s in dict.fromkeys([*chain.from_iterable(pairs), *held_out])
+    ]
     _run("refine", tasks, work)
 
 
