@@ -5,13 +5,13 @@ from collections.abc import Iterable, Sequence
 from operator import sub
 
 # What VTracer writes for whole coordinates; curves have decimals and are left as they are.
-_PATH = re.compile(r'<path d="([^"]*)" fill="([^"]*)" transform="translate\((-?\d+),(-?\d+)\)"/>')
+PATH = re.compile(r'<path d="([^"]*)" fill="([^"]*)" transform="translate\((-?\d+),(-?\d+)\)"/>')
 _WHOLE = re.compile(r"[-MLZ0-9, ]*")
 
 
 def compact(path: str) -> str:
     """Return one path element, shorter where its coordinates are whole numbers, else unchanged."""
-    match = _PATH.fullmatch(path)
+    match = PATH.fullmatch(path)
     if match is None or _WHOLE.fullmatch(match[1]) is None:
         return path
     left, top = int(match[3]), int(match[4])

@@ -5,7 +5,6 @@ the steps of a straight edge lie on that edge, so a polygon through them is true
 needs less than half as many points. A corner of the drawing itself has no step beside it and stays.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 
 import cv2
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from converter._colors import Colors, exact
-from converter._compact import color, ring
+from converter._compact import PATH, color, ring
 
 HALF_PIXELS = 2  # of the result in one pixel of the outlines
 # How far a point that is left out may lie beside the line that replaces it, pixels. Below one half a line cannot leave
@@ -21,7 +20,6 @@ HALF_PIXELS = 2  # of the result in one pixel of the outlines
 TOLERANCE = 0.45
 
 Points = NDArray[np.int32]
-_PATH = re.compile(r'<path d="([^"]*)" fill="([^"]*)" transform="translate\((-?\d+),(-?\d+)\)"/>')
 _NUMBERS = str.maketrans("MLZ,", "    ")
 
 
@@ -30,7 +28,7 @@ def smoothed(paths: Sequence[str], flat: Colors) -> list[str]:
 
     Fills near one of the `flat` colours, [n, 3], become that colour.
     """
-    found = [match.groups() for match in map(_PATH.fullmatch, paths) if match is not None]
+    found = [match.groups() for match in map(PATH.fullmatch, paths) if match is not None]
     assert len(found) == len(paths), "pixel outlines have whole coordinates"
     if not found:
         return []

@@ -25,8 +25,8 @@ NEIGHBOURS, MUTATION, WILD = 6, 0.25, 0.25  # images looked at, odds that a para
 ELITES = "elites.json"
 
 Choices = Mapping[str, Sequence[Any]]
-# The one mode that is tried. At every step it comes closer than VTracer's polygons and splines, in fewer bytes and the
-# same time; only pixel outlines (`none`) are a little closer yet, with twice the bytes and steps that show enlarged.
+# The one mode that is tried: at 2x it comes closer than polygons at 3x, in two thirds of the bytes and half the time.
+# Only pixel outlines (`none`) are a little closer at the same step, in twice the bytes, and their steps show enlarged.
 MODE: Final = "smooth"
 _CHOICES: Final[dict[str, Sequence[Any]]] = {
     "palette": (0, 3, 4, 6, 8, 12, 16, 24, 32, 64),
