@@ -16,14 +16,13 @@ IMAGES, TRIALS = 250, 150
 FEW_LAYERS = 24  # least difference of layers in the preset
 # Where each line may lie: intercept, slope, and the values it is clamped to.
 RANGES: dict[str, tuple[tuple[float, float], tuple[float, float], tuple[int, int]]] = {
-    "color_precision": ((3, 8), (-0.3, 0.5), (4, 8)),
     "palette": ((0, 24), (0, 3), (3, 64)),
     "layer_difference": ((0, 64), (-16, 16), (0, 64)),
     "filter_speckle": ((0, 6), (0, 2), (1, 8)),
     "denoise": ((-1, 1), (0, 1), (0, 3)),
 }
 # Where the limits of features may lie.
-LIMITS = {"most_palette": (4.0, 128.0), "soft_interior": (0.002, 0.05), "hard_alpha": (0.6, 0.95)}
+LIMITS = {"soft_interior": (0.002, 0.05), "hard_alpha": (0.6, 0.95)}
 
 
 class Constants(msgspec.Struct, frozen=True, kw_only=True):

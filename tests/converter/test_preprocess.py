@@ -90,3 +90,14 @@ def test_cutting_leaves_an_opaque_picture_and_its_argument_alone() -> None:
     assert cut_alpha(opaque, 128) is opaque
     cut_alpha(soft, 128)
     assert (soft[..., 3] == 10).all()
+
+
+@pytest.mark.parametrize("lines", [0, 25, 35])
+def test_a_black_ground_with_dark_lines_on_it_stays_black(lines: int) -> None:
+    """Their mean is not black, and quality hangs on that."""
+    picture = np.zeros((90, 90, 4), np.uint8)
+    picture[..., 3] = 255
+    picture[2 : 2 + lines, 10:80, :3] = 45
+    picture[60:80, 20:70, :3] = (250, 170, 30)
+    found = prepare(picture, Plan(palette=2))
+    assert {tuple(color) for color in found[..., :3].reshape(-1, 3).tolist()} == {(0, 0, 0), (250, 170, 30)}

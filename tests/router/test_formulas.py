@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router import FEATURE_NAMES, Features, Plan
+from router import FEATURE_NAMES, PLAN_BOUNDS, Features, Plan
 from router.formulas import (
     FORMULAS,
     LONGEST_TRACED_SIDE,
@@ -82,7 +82,6 @@ def test_a_line_is_clamped_and_whole(line: Line, x: float, value: int) -> None:
 
 # What moves a parameter: an image with the least of a feature, one with much of it, constants, and the two values.
 MOVES = [
-    ("color_precision", Features(unique_colors=1), Features(unique_colors=2**10), Line(4, 0.4, 4, 8), (4, 8)),
     ("palette", Features(palette_size=2), Features(palette_size=30), Line(1, 2, 3, 64), (5, 61)),
     ("layer_difference", Features(gradient_strength=0), Features(gradient_strength=5), Line(9, -1, 0, 64), (9, 4)),
     ("denoise", Features(noise_level=0), Features(noise_level=9), Line(0, 0.3, 0, 3), (0, 3)),
@@ -111,13 +110,18 @@ def test_every_plan_has_smooth_outlines() -> None:
     assert {p.mode for p in (*performance_plans(Features()), *feature_mapping_plans(Features()))} == {"smooth"}
 
 
-def test_soft_interiors_and_thin_strokes_are_traced_in_bands_and_large_palettes_are_left_alone() -> None:
-    formulas = FORMULAS._replace(soft_interior=0.01, most_palette=20.0)
+def test_soft_interiors_and_thin_strokes_are_traced_in_bands() -> None:
+    formulas = FORMULAS._replace(soft_interior=0.01)
     assert [mapped(Features(soft_alpha_interior=s), 1, formulas).matte for s in (0.01, 0.02)] == ["binary", "bands"]
     thin = [mapped(Features(hard_alpha=h), 1, formulas).matte for h in (0.5, 0.99)]
     assert thin == ["bands", "binary"]
-    assert mapped(Features(palette_size=20.0), 1, formulas).palette > 0
-    assert mapped(Features(palette_size=21.0), 1, formulas).palette == 0
+
+
+@given(ANY_FEATURES)
+def test_colours_never_flow_together(features: Features) -> None:
+    for plan in feature_mapping_plans(features):
+        assert plan.palette > 0
+        assert plan.color_precision == PLAN_BOUNDS["color_precision"][1]
 
 
 @pytest.mark.parametrize(
@@ -158,10 +162,10 @@ def test_an_image_of_unknown_area_is_taken_for_a_middling_one() -> None:
 
 
 def test_more_colours_never_get_a_coarser_palette() -> None:
-    counts = (None, 1, 2, 16, 64, 500, 4_000, 70_000, 10**6)
-    precisions = [feature_mapping_plans(Features(unique_colors=c))[-1].color_precision for c in counts[1:]]
-    assert precisions == sorted(precisions)
-    assert feature_mapping_plans(Features(unique_colors=None))
+    counts = (1, 2, 16, 64, 500, 4_000)
+    palettes = [feature_mapping_plans(Features(palette_size=c))[-1].palette for c in counts]
+    assert palettes == sorted(palettes)
+    assert feature_mapping_plans(Features(palette_size=None))
 
 
 @pytest.mark.parametrize(
