@@ -15,8 +15,9 @@ from training._trees import Trees
 Floats = NDArray[np.float64]
 Rows = NDArray[np.float32]
 
-ITERATIONS, RATE, LEAVES, DEPTH = 120, 0.1, 31, 7
-ERROR_ITERATIONS = 40  # errors are noisier than figures
+RATE = 0.1
+# Iterations, leaves and depth of one ensemble: quality hangs on more than time and bytes do, errors are noisier.
+FIGURE, QUALITY, ERROR = (120, 31, 7), (200, 63, 8), (40, 31, 7)
 FOLDS = 4
 LEAST_ERROR = 1e-4  # of an estimated quality: below it a logarithm would only show rounding
 HIGH = 0.95
@@ -78,8 +79,8 @@ def fit_boosted(
     off = np.abs(quality - (1 - np.maximum(unseen[:, 0], 0) ** 2))
     above = targets[:, 1:] - unseen[:, 1:]
     errors = [
-        _ensemble(ERROR_ITERATIONS, seed).fit(rows, np.log(off + LEAST_ERROR)),
-        *(_ensemble(ERROR_ITERATIONS, seed, loss="quantile", quantile=HIGH).fit(rows, above[:, i]) for i in (0, 1)),
+        _ensemble(ERROR, seed).fit(rows, np.log(off + LEAST_ERROR)),
+        *(_ensemble(ERROR, seed, loss="quantile", quantile=HIGH).fit(rows, above[:, i]) for i in (0, 1)),
     ]
     # The mean of logarithms lies below the logarithm of the mean.
     scale = float(off.mean() / np.exp(errors[0].predict(rows)).mean())
@@ -92,19 +93,21 @@ def _fit(rows: Rows, targets: Floats, seed: int) -> tuple[list[Ridge], list[Hist
     """Fit a line to each target, and trees to what it leaves."""
     lines = [Ridge(alpha=1.0).fit(rows, target) for target in targets.T]
     rest = targets - np.column_stack([line.predict(rows) for line in lines])
-    return lines, [_ensemble(ITERATIONS, seed).fit(rows, target) for target in rest.T]
+    sizes = (QUALITY, FIGURE, FIGURE)
+    return lines, [_ensemble(size, seed).fit(rows, target) for size, target in zip(sizes, rest.T, strict=True)]
 
 
 def _predict(lines: list[Ridge], trees: list[HistGradientBoostingRegressor], rows: Rows) -> Floats:
     return np.column_stack([line.predict(rows) + tree.predict(rows) for line, tree in zip(lines, trees, strict=True)])
 
 
-def _ensemble(iterations: int, seed: int, **loss: object) -> HistGradientBoostingRegressor:
+def _ensemble(size: tuple[int, int, int], seed: int, **loss: object) -> HistGradientBoostingRegressor:
+    iterations, leaves, depth = size
     return HistGradientBoostingRegressor(
         max_iter=iterations,
         learning_rate=RATE,
-        max_leaf_nodes=LEAVES,
-        max_depth=DEPTH,
+        max_leaf_nodes=leaves,
+        max_depth=depth,
         l2_regularization=1.0,
         max_features=0.5,
         early_stopping=False,

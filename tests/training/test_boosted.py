@@ -15,8 +15,9 @@ COUNT = 400
 @pytest.fixture(scope="module", autouse=True)
 def few_trees() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_boosted, "ITERATIONS", 30)
-        patch.setattr(_boosted, "ERROR_ITERATIONS", 10)
+        patch.setattr(_boosted, "FIGURE", (30, 31, 7))
+        patch.setattr(_boosted, "QUALITY", (30, 31, 7))
+        patch.setattr(_boosted, "ERROR", (10, 31, 7))
         yield
 
 
