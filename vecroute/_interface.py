@@ -46,8 +46,8 @@ type Plan (
   palette: int,
   # Strength of the edge-preserving filter: 0 (default: off)..3.
   denoise: int,
-  # VTracer: the kind of curve. Default polygon.
-  mode: (polygon, spline, none),
+  # VTracer: the kind of curve; smooth is none with its steps cut. Default polygon.
+  mode: (polygon, spline, none, smooth),
   # VTracer: shapes lie on top of each other (default) or are cut out of each other.
   hierarchical: (stacked, cutout),
   # VTracer: colours (default) or black and white.

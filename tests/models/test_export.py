@@ -71,11 +71,9 @@ def test_a_prediction_holds_what_the_model_says_of_each_candidate(export: Export
     ]
     standard: Array = (np.array([features]) / np.array([[0.2, 2.0, 0.1, 1.5]])).astype(np.float32)
     premultiplied = np.full((1, 4, 8, 8), (128 / 255 - 0.5) / 0.25, dtype=np.float32)
+    codes = {"spline": 0, "polygon": 1, "none": 2, "smooth": 2}  # the export does not know smooth outlines
     plans = np.array(
-        [
-            [c.plan.upscale / 4, {"spline": 0, "polygon": 1, "none": 2}[c.plan.mode], exports.METHODS.index(c.method)]
-            for c in prediction.candidates
-        ],
+        [[c.plan.upscale / 4, codes[c.plan.mode], exports.METHODS.index(c.method)] for c in prediction.candidates],
         dtype=np.float32,
     )
     out = exports.expected(standard, premultiplied, plans)
