@@ -77,7 +77,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     quality_weight: float = 0.5
     time_weight: float = 0.2
     caution: float = 1.0
-    slack: float = 0.15
+    slack: float = 0.45
     high_load: float = 0.8
 
     def __post_init__(self) -> None:
