@@ -15,8 +15,8 @@ COUNT = 400
 @pytest.fixture(scope="module", autouse=True)
 def few_trees() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("QUALITY", "SECONDS", "BYTES"):
-            patch.setattr(_boosted, name, (30, 31, 7))
+        patch.setattr(_boosted, "FIGURE", (30, 31, 7))
+        patch.setattr(_boosted, "QUALITY", (30, 31, 7))
         patch.setattr(_boosted, "ERROR", (10, 31, 7))
         yield
 
