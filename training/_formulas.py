@@ -95,7 +95,5 @@ def _formulas(trial: optuna.Trial | optuna.trial.FrozenTrial) -> Formulas:
         )
         for name, (intercept, slope, bounds) in RANGES.items()
     }
-    return FORMULAS._replace(
-        **lines,
-        **{name: round(trial.suggest_float(name, *span), 4) for name, span in LIMITS.items()},
-    )
+    limits = {name: round(trial.suggest_float(name, *span), 4) for name, span in LIMITS.items()}
+    return Formulas(**(FORMULAS._asdict() | lines | limits))
