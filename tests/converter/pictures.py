@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 
 from router.pixels import Pixels
+from tests.router.drawings import checks, disc, letters, square
 
 
 def wordmark() -> Pixels:
@@ -46,3 +47,15 @@ def checked(height: int, width: int) -> Pixels:
 def clear(height: int = 20, width: int = 30) -> Pixels:
     """Return a picture in which nothing is visible, though there are colours under it."""
     return np.full((height, width, 4), (200, 10, 10, 0), np.uint8)
+
+
+# Opaque and transparent ones, soft and aliased edges, all kinds of slopes.
+PICTURES = {
+    "disc": disc(soft=1),
+    "letters": letters(6),
+    "checks": checks(12),
+    "wordmark": wordmark(),
+    "turned square": square(20),
+    "wide": checked(20, 90),
+    "clear column": with_clear_column(),
+}

@@ -13,18 +13,10 @@ from converter._trace import _PATH, _vtracer
 from router import Plan
 from router._plan import TraceMode
 from router.pixels import Pixels
-from tests.converter.pictures import checked, wordmark
-from tests.router.drawings import checks, disc, letters, square
+from tests.converter.pictures import PICTURES
+from tests.router.drawings import disc
 
 Point = tuple[int, int]
-PICTURES = {
-    "disc": disc(soft=1),
-    "letters": letters(6),
-    "checks": checks(12),
-    "wordmark": wordmark(),
-    "turned square": square(20),
-    "wide": checked(20, 90),
-}
 
 
 def document(paths: list[str], pixels: Pixels) -> str:

@@ -16,8 +16,7 @@ from converter._trace import _PATH, _vtracer
 from router import Plan
 from router._plan import Matte
 from router.pixels import Pixels
-from tests.converter.pictures import checked, clear, shadowed, with_clear_column, wordmark
-from tests.router.drawings import checks, disc, letters, square
+from tests.converter.pictures import PICTURES, clear, shadowed
 
 NO_COLORS = np.empty((0, 3), np.int16)
 SMOOTH = Plan(mode="smooth", filter_speckle=1)
@@ -68,17 +67,6 @@ def test_one_path_keeps_its_rings_and_its_place() -> None:
 def test_nothing_stays_nothing() -> None:
     assert smoothed([], NO_COLORS) == []
     assert "path" not in run_plan(clear(), SMOOTH).svg
-
-
-PICTURES = {
-    "disc": disc(soft=1),
-    "letters": letters(6),
-    "checks": checks(12),
-    "wordmark": wordmark(),
-    "turned square": square(20),
-    "wide": checked(20, 90),
-    "clear column": with_clear_column(),
-}
 
 
 @pytest.mark.parametrize("name", PICTURES)
