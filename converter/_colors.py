@@ -8,15 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from converter._preprocess import HALF
+from converter._preprocess import HALF, NEAR
 from router.pixels import Pixels
 
 # A colour is flat from this share of the visible pixels on; so many pixels tell.
 LEAST_SHARE, SAMPLE = 0.02, 8192
-# A fill this near to a flat colour, in each channel, of 255, stands for it.
-NEAR = 6
 
 Colors = NDArray[np.int16]
+NO_COLORS: Colors = np.empty((0, 3), np.int16)
 
 
 def flat_colors(pixels: Pixels) -> Colors:

@@ -14,7 +14,7 @@ MOST_TRACED_PIXELS = 256 * 2**20
 LONGEST_TRACED_SIDE = 65_534
 HALF = 128
 MOST_PALETTE_PIXELS = 65536  # a sample of this size finds the same palette
-FAR = 6  # of 255 in a channel: nearer to a flat colour a fill becomes it anyway (`_colors`)
+NEAR = 6  # of 255 in each channel: what lies so near to a flat colour comes out as that colour (`_colors`)
 CELLS = 2**15  # colours told apart when they are given to a palette
 # (diameter, colour sigma, space sigma) of the bilateral filter for denoise 1, 2, 3.
 _BILATERAL = {1: (5, 20.0, 2.0), 2: (5, 40.0, 3.0), 3: (7, 60.0, 4.0)}
@@ -91,7 +91,7 @@ def _usual(means: NDArray[np.uint8], words: NDArray[np.uint32], entry_of: NDArra
         found, counts = np.unique(words[entry_of == entry], return_counts=True)
         if counts.size and 2 * counts.max() > counts.sum():
             usual = found[counts.argmax() :][:1].view(np.uint8)[:3]
-            if np.abs(usual.astype(np.int16) - mean).max() > FAR:
+            if np.abs(usual.astype(np.int16) - mean).max() > NEAR:
                 palette[entry] = usual
     return palette
 

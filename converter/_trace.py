@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import vtracer
 
-from converter._colors import Colors, flat_colors
+from converter._colors import NO_COLORS, Colors, flat_colors
 from converter._compact import compact
 from converter._preprocess import HALF, cut_alpha, prepare
 from converter._smooth import HALF_PIXELS, smoothed
@@ -45,7 +45,8 @@ def run_plan(pixels: Pixels, plan: Plan) -> Traced:
 
 
 def _paths(pixels: Pixels, plan: Plan) -> str:
-    ready, flat = prepare(pixels, plan), flat_colors(pixels)
+    ready = prepare(pixels, plan)
+    flat = flat_colors(pixels) if plan.mode == "smooth" else NO_COLORS
     if plan.matte == "none":
         return _trace(ready, plan, flat)
     if plan.matte == "bands" and not is_opaque(ready):

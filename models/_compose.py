@@ -25,9 +25,9 @@ _Part = Callable[[Sample, Candidates], Array]
 
 # Callers may hand in any finite number. No image lies beyond this one, and float32 networks still compute with it.
 FARTHEST = 1e12
-# What stands for a word that an export was trained without, the first that it knows: smooth outlines are made of those
+# What stands for a mode that an export was trained without, the first that it knows: smooth outlines are made of those
 # of pixels.
-STAND_INS = {"smooth": ("none", "polygon")}
+STAND_INS = {"mode": {"smooth": ("none", "polygon")}}
 
 
 class Composer:
@@ -146,7 +146,7 @@ def plan_column(parameter: Parameter) -> Callable[[Method, Plan], float]:
         return method if name == "method" else getattr(plan, name)
 
     if codes is not None:
-        known = {value: number / scale for value, number in _with_stand_ins(codes).items()}
+        known = {value: number / scale for value, number in _with_stand_ins(name, codes).items()}
 
         def code(method: Method, plan: Plan) -> float:
             value = read(method, plan)
@@ -160,9 +160,10 @@ def plan_column(parameter: Parameter) -> Callable[[Method, Plan], float]:
     return lambda method, plan: float(read(method, plan)) / scale
 
 
-def _with_stand_ins(codes: Mapping[str, float]) -> dict[str, float]:
-    """Return codes with one for each word that another stands for."""
+def _with_stand_ins(name: str, codes: Mapping[str, float]) -> dict[str, float]:
+    """Return a parameter's codes with one for each word that another stands for."""
+    words = STAND_INS.get(name, {})
     others = {
-        word: codes[other] for word, stand_ins in STAND_INS.items() for other in reversed(stand_ins) if other in codes
+        word: codes[other] for word, stand_ins in words.items() for other in reversed(stand_ins) if other in codes
     }
     return others | dict(codes)

@@ -47,7 +47,7 @@ OLDER_PARAMETERS = (
     Parameter(name="splice_threshold", scale=100.0),
     Parameter(name="path_precision", scale=16.0),
     Parameter(name="layer_difference", scale=32.0),
-    Parameter(name="mode", codes={"spline": 0.0, "polygon": 1.0, "none": 1.0, "smooth": 1.0}),
+    Parameter(name="mode", codes={"spline": 0.0, "polygon": 1.0, "none": 1.0}),
 )
 
 Signature = Literal["image+params", "vector"]

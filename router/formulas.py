@@ -52,9 +52,10 @@ class Line(NamedTuple):
 class Formulas(NamedTuple):
     """The constants of `feature_mapping`: what each parameter hangs on, and how.
 
-    The first six are fitted to the searched images, for the least cost that the search's surrogate foretells where
-    bytes and seconds weigh little (`python -m training fit` prints them). The others follow VTracer's documented
-    meaning: they act on curves, which no plan on offer draws, and the last one on the digits of their coordinates.
+    The first four are fitted to the searched images, for the least cost that the search's surrogate foretells where
+    bytes and seconds weigh little; the next two part the images where bands cost less from those where binary alpha
+    does, over the 751 pairs of such runs there. `python -m training fit` proposes all six. The others follow VTracer's
+    documented meaning: they act on curves, which no plan on offer draws, and the last one on their coordinates' digits.
     """
 
     palette: Line  # of the palette size

@@ -171,7 +171,7 @@ def fit(work: Work) -> None:
 
 
 def label_images(work: Work) -> None:
-    """Run every method's candidates and plans near the best ones on all images; the fixed plans where it says most."""
+    """Run every method's candidates and plans near the best ones on all images; fixed plans on some."""
     _regressor(work)
     found, missing = _specs(work)
     elites = work.elites if work.elites.exists() else None

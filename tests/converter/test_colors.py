@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from converter import run_plan
-from converter._colors import LEAST_SHARE, NEAR, SAMPLE, exact, flat_colors
+from converter._colors import LEAST_SHARE, NO_COLORS, SAMPLE, exact, flat_colors
+from converter._preprocess import NEAR
 from router import Plan
 from tests.converter.pictures import checked, clear, wordmark
 from tests.router.drawings import plain, ramp
@@ -55,7 +56,7 @@ def test_a_fill_near_a_flat_colour_becomes_it(fill: str, expected: str) -> None:
 
 
 def test_without_flat_colours_or_fills_nothing_changes() -> None:
-    assert exact(["#010203"], FLAT[:0]) == ["#010203"]
+    assert exact(["#010203"], NO_COLORS) == ["#010203"]
     assert exact([], FLAT) == []
 
 

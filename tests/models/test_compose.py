@@ -91,6 +91,12 @@ def test_an_export_older_than_a_mode_takes_it_for_what_it_is_made_of(codes: dict
     assert column("performance", Plan(mode="smooth")) == expected
 
 
+def test_no_other_parameter_has_stand_ins() -> None:
+    column = plan_column(Parameter(name="matte", codes={"none": 2.0}))
+    with pytest.raises(PredictionFailed, match="no code for matte 'binary'"):
+        column("performance", Plan(mode="smooth"))
+
+
 def test_repeated_inputs_have_a_row_per_candidate() -> None:
     composed = compose(SAMPLE, FEATURES | {"repeat": True}, thumbnail(repeat=True))
     assert composed["features"].shape == (2, 2)
