@@ -18,6 +18,7 @@ MOST_HEROES = 3
 CHART_LOW = 0.5
 # Images narrower than this are shown with their pixels sharp: that is what they are.
 PIXELATED_BELOW = 100
+_MODES = {"polygon": "polygons", "spline": "splines", "none": "pixel edges", "smooth": "smooth edges"}
 _MATTES = {"none": "alpha ignored", "binary": "alpha cut at one half", "bands": "soft alpha in layers"}
 
 
@@ -105,8 +106,7 @@ def page(exhibits: Sequence[Exhibit], request: Request) -> str:
 
 def plan_in_short(plan: Plan) -> str:
     """Return the parts of a plan that make it different, in words."""
-    parts = [f"traced at {plan.upscale}x", f"{plan.mode}s" if plan.mode != "none" else "pixel edges"]
-    parts.append(_MATTES[plan.matte])
+    parts = [f"traced at {plan.upscale}x", _MODES[plan.mode], _MATTES[plan.matte]]
     if plan.palette:
         parts.append(f"{plan.palette} colours")
     if plan.denoise:

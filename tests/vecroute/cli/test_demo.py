@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import cv2
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from converter import run_plan
 from router import VTRACER_DEFAULTS, Plan
+from router._plan import Matte, TraceMode
 from router.pixels import decode
 from tests.daemon.pictures import png
 from vecroute.cli import demo
@@ -160,6 +162,12 @@ def test_region_is_drawn_from_the_vectors() -> None:
         assert draw_region(svg, Box(2, 2, 16, 8)).shape[:2] == (CROP_PIXELS // 2, CROP_PIXELS)
         assert ink(draw_region(svg, Box(2, 2, 16, 16))) == CROP_PIXELS**2
         assert ink(draw_region(svg, Box(22, 22, 16, 16))) == 0
+
+
+def test_every_mode_and_matte_has_words() -> None:
+    said = {plan_in_short(Plan(mode=mode, matte=matte)) for mode in get_args(TraceMode) for matte in get_args(Matte)}
+    assert len(said) == len(get_args(TraceMode)) * len(get_args(Matte))
+    assert plan_in_short(Plan(mode="smooth")) == "traced at 1x, smooth edges, alpha cut at one half"
 
 
 def test_plan_in_short() -> None:
