@@ -73,7 +73,8 @@ def _palette(pixels: Pixels, colors: int) -> NDArray[np.uint8]:
     visible = words[words >= HALF << 24]  # alpha is the highest byte
     if not visible.size:
         return np.empty((0, 3), np.uint8)
-    some = np.ascontiguousarray(visible[:: -(-visible.size // MOST_PALETTE_PIXELS)])
+    # An odd step: an even one would meet the same columns in every row.
+    some = np.ascontiguousarray(visible[:: -(-visible.size // MOST_PALETTE_PIXELS) | 1])
     strip = Image.fromarray(some.view(np.uint8).reshape(1, -1, 4)[..., :3])
     quantised = strip.quantize(colors, method=Image.Quantize.MAXCOVERAGE, kmeans=1)
     means = np.array(quantised.getpalette(), dtype=np.uint8).reshape(-1, 3)[:colors]

@@ -20,6 +20,7 @@ from router.pixels import Pixels, is_opaque
 # middle of each band. Four bands keep the step between neighbours below what the eye sees as an outline.
 _BAND_EDGES = (26, 77, 128, 179, 230)
 BANDS = len(_BAND_EDGES)
+FINEST_PRECISION = 8
 _PATH = re.compile(r"<path [^>]*/>")
 
 
@@ -100,7 +101,7 @@ def _vtracer(pixels: Pixels, plan: Plan) -> str:
             hierarchical=plan.hierarchical,
             mode="none" if plan.mode == "smooth" else plan.mode,
             filter_speckle=plan.filter_speckle,
-            color_precision=plan.color_precision,
+            color_precision=_precision(plan),
             layer_difference=plan.layer_difference,
             corner_threshold=plan.corner_threshold,
             length_threshold=plan.length_threshold,
@@ -116,6 +117,15 @@ def _vtracer(pixels: Pixels, plan: Plan) -> str:
             raise
         raise ConversionFailed(f"VTracer: {str(exc).splitlines()[0] if str(exc) else 'panic'}") from exc
     return svg
+
+
+def _precision(plan: Plan) -> int:
+    """Return how finely VTracer tells colours apart, bits: of a reduced image every colour is meant.
+
+    It lets neighbours flow together that differ by less than two units of this precision, and where a palette holds
+    soft edges one after the other they all do.
+    """
+    return FINEST_PRECISION if plan.palette else plan.color_precision
 
 
 def _units(plan: Plan) -> int:

@@ -8,7 +8,7 @@ from models._forest import Forest
 from models._policy import PolicyModel
 from models._regressor import Regressor
 from router import MAX_CANDIDATES, Features, Method, Plan
-from router.formulas import feature_mapping_plans, ladder, performance_plans
+from router.formulas import feature_mapping_plans, ladder, performance_plans, spared
 
 
 class Roles(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,11 +37,11 @@ def refinement_start(features: Features) -> Plan:
 
 
 def _regression(features: Features, roles: Roles) -> tuple[Plan, ...]:
-    """Return the regressor's plans whose step an image of this size can afford, finest last."""
+    """Return the regressor's plans whose step an image of this size can afford, finest last, small images spared."""
     if roles.regressor is None:
         return ()
     steps = ladder(features, REGRESSION_STEPS)
-    return tuple(plan for plan in roles.regressor.plans(features) if plan.upscale in steps)
+    return tuple(spared(plan, features) for plan in roles.regressor.plans(features) if plan.upscale in steps)
 
 
 def candidates(features: Features, roles: Roles) -> list[tuple[Method, Plan]]:

@@ -10,7 +10,7 @@ import optuna
 from converter.errors import ConverterError
 from router import Features, Plan
 from router.formulas import ladder
-from training._plans import BYTES_WEIGHT, MODE, SECONDS_WEIGHT, Choices, Found, choices
+from training._plans import BYTES_WEIGHT, MODE, SECONDS_WEIGHT, Found, as_run, choices
 
 if TYPE_CHECKING:
     from training._run import Label
@@ -37,7 +37,7 @@ def explore(
 
         def objective(trial: optuna.Trial, step: int = step) -> float:
             try:
-                given = run(suggested(trial, choices(features), step))
+                given = run(suggested(trial, features, step))
             except ConverterError as exc:
                 raise optuna.TrialPruned from exc
             found.append(given)
@@ -47,10 +47,11 @@ def explore(
     return found
 
 
-def suggested(trial: optuna.Trial, wide: Choices, step: int) -> Plan:
+def suggested(trial: optuna.Trial, features: Features, step: int) -> Plan:
     """Return the plan of a trial: one of the choices for each parameter."""
+    wide = choices(features)
     chosen: dict[str, Any] = {name: trial.suggest_categorical(name, values) for name, values in wide.items()}
-    return Plan(upscale=step, mode=MODE, **chosen)
+    return as_run(Plan(upscale=step, mode=MODE, **chosen), features)
 
 
 def cost(quality: float, svg_bytes: float, seconds: float) -> float:

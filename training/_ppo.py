@@ -15,7 +15,7 @@ from torch import nn
 from models._manifest import FINER, KEEP, STOP, STOP_CHOICES, Move, Parameter, PolicySpec
 from router import FEATURE_NAMES
 from training._policyfile import TrainedPolicy
-from training._probe import COLOR_PRECISIONS, DENOISES, FILTER_SPECKLES, LAYER_DIFFERENCES, PALETTES
+from training._probe import DENOISES, FILTER_SPECKLES, LAYER_DIFFERENCES, PALETTES
 from training._tables import LOG_FEATURES, Array, Table
 
 ATTEMPTS = 4
@@ -30,13 +30,12 @@ CAUTION = 1.5
 GOLDEN_STATES = 16
 OPSET = 17
 
-# What a policy may change: all that matters to outlines; the other parameters act on splines alone.
+# What a policy may change: all that matters to outlines of reduced images; the other parameters act on splines alone.
 MOVES = (
     Move(name=STOP, choices=STOP_CHOICES),
     Move(name="upscale", choices=(KEEP, "coarser", FINER)),
     Move(name="palette", choices=(KEEP, *map(str, PALETTES))),
     Move(name="layer_difference", choices=(KEEP, *map(str, LAYER_DIFFERENCES))),
-    Move(name="color_precision", choices=(KEEP, *map(str, COLOR_PRECISIONS))),
     Move(name="filter_speckle", choices=(KEEP, *map(str, FILTER_SPECKLES))),
     Move(name="denoise", choices=(KEEP, *map(str, DENOISES))),
     Move(name="matte", choices=(KEEP, "binary", "bands")),
@@ -46,7 +45,6 @@ PARAMETERS = (
     Parameter(name="upscale", scale=2.0, log2=True),
     Parameter(name="palette", scale=8.0, log2=True),
     Parameter(name="layer_difference", scale=64.0),
-    Parameter(name="color_precision", scale=8.0),
     Parameter(name="filter_speckle", scale=8.0),
     Parameter(name="denoise", scale=3.0),
     Parameter(name="matte", codes={"binary": 0.0, "bands": 1.0, "none": -1.0}),

@@ -12,8 +12,7 @@ from training._run import Label, Task, _export, label_plans
 
 # Every number of colours that differs visibly from its neighbours; 0 is no reduction.
 PALETTES = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128)
-LAYER_DIFFERENCES = (0, 4, 8, 16, 24, 32, 48, 64)
-COLOR_PRECISIONS = (5, 6, 7, 8)
+LAYER_DIFFERENCES = (0, 4, 8, 16, 24)
 FILTER_SPECKLES = (1, 4, 6, 8)
 DENOISES = (0, 1, 2, 3)
 # What a palette is worth hardly hangs on the step, its time does: no probe traces more pixels than this.
@@ -52,7 +51,6 @@ def probes(features: Features, start: Plan, count: int, rng: random.Random) -> l
             palette=palette,
             layer_difference=rng.choice((start.layer_difference, *LAYER_DIFFERENCES)),
             denoise=rng.choice((start.denoise, start.denoise, *DENOISES)),
-            color_precision=rng.choice((start.color_precision, *COLOR_PRECISIONS)),
             filter_speckle=rng.choice((start.filter_speckle, *FILTER_SPECKLES)),
             matte="bands" if soft and rng.random() < 0.3 else "binary",
         )

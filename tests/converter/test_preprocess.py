@@ -101,3 +101,9 @@ def test_a_black_ground_with_dark_lines_on_it_stays_black(lines: int) -> None:
     picture[60:80, 20:70, :3] = (250, 170, 30)
     found = prepare(picture, Plan(palette=2))
     assert {tuple(color) for color in found[..., :3].reshape(-1, 3).tolist()} == {(0, 0, 0), (250, 170, 30)}
+
+
+def test_a_sample_of_a_large_picture_meets_every_column() -> None:
+    picture = np.full((512, 512, 4), 255, np.uint8)
+    picture[:, 0::2, :3], picture[:, 1::2, :3] = (200, 0, 0), (0, 0, 200)
+    assert (prepare(picture, Plan(palette=2)) == picture).all()

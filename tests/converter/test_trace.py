@@ -111,6 +111,16 @@ def test_a_palette_and_denoising_save_paths(more: dict[str, int]) -> None:
     assert calm < plain
 
 
+def test_a_reduced_picture_keeps_its_colours_apart() -> None:
+    """The greys of a soft edge differ by less than a coarse precision, one after the other; a palette means them."""
+    steps = np.repeat(np.arange(0, 256, 15, dtype=np.uint8), 8)
+    pixels = np.dstack([np.tile(steps, (40, 1))] * 3 + [np.full((40, steps.size), 255, np.uint8)])
+    flown, kept = (run_plan(pixels, Plan(palette=p, color_precision=4, layer_difference=0)).svg for p in (0, 32))
+    assert flown.count("<path") == 1
+    assert quality(flown, pixels) < 0.7
+    assert quality(kept, pixels) > 0.99
+
+
 @pytest.mark.parametrize(("mode", "hierarchical"), list(itertools.product(MODES, HIERARCHIES)))
 @pytest.mark.parametrize("pixels", [disc(), wordmark()], ids=["opaque", "alpha"])
 def test_every_way_of_tracing_colours_gives_a_sound_svg(pixels: Pixels, mode: str, hierarchical: str) -> None:

@@ -36,6 +36,18 @@ def test_with_a_regressor_every_method_takes_part(tmp_path: Path) -> None:
     assert len(offered) <= MAX_CANDIDATES
 
 
+def test_the_regressors_plans_spare_small_images(tmp_path: Path) -> None:
+    small, large = (
+        [plan for method, plan in candidates(Features(short_side=side), roles(tmp_path)) if method == "regression"]
+        for side in (32.0, 320.0)
+    )
+    assert (
+        [plan.filter_speckle for plan in small]
+        == [min(plan.filter_speckle, plan.upscale + 1) for plan in large]
+        != [plan.filter_speckle for plan in large]
+    )
+
+
 def test_features_that_nobody_measured_still_give_plans(tmp_path: Path) -> None:
     offered = {method for method, _ in candidates(Features(), roles(tmp_path))}
     assert offered == {"performance", "feature_mapping", "regression"}

@@ -1,5 +1,8 @@
 """The closed formulas give valid plans for any image, finer where there is more to trace and time for it."""
 
+import math
+
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,32 +13,70 @@ from router.formulas import (
     LONGEST_TRACED_SIDE,
     MOST_TRACED,
     PERFORMANCE,
+    SMALL,
     STEPS,
+    TINY,
     Formulas,
     Line,
     feature_mapping_plans,
     ladder,
     mapped,
     performance_plans,
+    spared,
 )
 
 ANY_FEATURES = st.builds(Features, **dict.fromkeys(FEATURE_NAMES, st.none() | st.floats(0, 1e9)))
 
 
 @given(ANY_FEATURES)
-def test_performance_is_one_trace_at_1x(features: Features) -> None:
-    plans = performance_plans(features)
-    assert [p.upscale for p in plans] == [1]
-    assert plans == performance_plans(Features()) == (PERFORMANCE,)
+def test_performance_is_one_plan_that_traces_few_pixels(features: Features) -> None:
+    (plan,) = performance_plans(features)
+    assert plan.upscale == 1 or plan.upscale * (features.short_side or math.sqrt(features.image_area or 0)) <= 2 * SMALL
 
 
 def test_the_preset_does_nothing_beforehand() -> None:
-    assert (PERFORMANCE.mode, PERFORMANCE.matte, PERFORMANCE.palette, PERFORMANCE.denoise) == (
-        "smooth",
-        "binary",
-        0,
-        0,
-    )
+    assert performance_plans(Features()) == (PERFORMANCE,)
+    assert msgspec.structs.replace(Plan(), mode="smooth", filter_speckle=2, layer_difference=24) == PERFORMANCE
+
+
+@pytest.mark.parametrize(
+    ("features", "step"),
+    [
+        pytest.param(Features(short_side=16.0), 3, id="tiny"),
+        pytest.param(Features(short_side=TINY, image_area=1e6), 3, id="just tiny, however long"),
+        pytest.param(Features(short_side=TINY + 1.0), 2, id="small"),
+        pytest.param(Features(image_area=float(SMALL**2)), 2, id="small by its area"),
+        pytest.param(Features(short_side=SMALL + 1.0), 1, id="neither"),
+    ],
+)
+def test_the_preset_enlarges_and_reduces_small_images(features: Features, step: int) -> None:
+    (plan,) = performance_plans(features)
+    assert (plan.upscale, plan.palette) == (step, 8 if step > 1 else 0)
+
+
+def test_the_preset_draws_soft_small_images_in_bands() -> None:
+    soft, thin, hard = Features(soft_alpha_interior=0.2), Features(hard_alpha=0.5), Features(hard_alpha=1.0)
+    small = (performance_plans(msgspec.structs.replace(one, short_side=32.0))[0] for one in (soft, thin, hard))
+    assert [plan.matte for plan in small] == ["bands", "bands", "binary"]
+
+
+@pytest.mark.parametrize(
+    ("side", "step", "speckle", "left"),
+    [
+        pytest.param(32.0, 3, 8, 4, id="parts of a small image"),
+        pytest.param(32.0, 6, 8, 7, id="finer"),
+        pytest.param(32.0, 3, 2, 2, id="smaller ones are no parts"),
+        pytest.param(SMALL + 1.0, 3, 8, 8, id="no small image"),
+    ],
+)
+def test_small_images_are_spared(side: float, step: int, speckle: int, left: int) -> None:
+    plan = Plan(upscale=step, filter_speckle=speckle, palette=4)
+    assert spared(plan, Features(short_side=side)) == msgspec.structs.replace(plan, filter_speckle=left)
+
+
+def test_formulas_spare_small_images() -> None:
+    formulas = FORMULAS._replace(filter_speckle=Line(8, 0, 1, 8))
+    assert [mapped(Features(short_side=side), 3, formulas).filter_speckle for side in (32.0, 320.0)] == [4, 8]
 
 
 @given(ANY_FEATURES)

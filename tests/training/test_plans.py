@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from converter._trace import FINEST_PRECISION
 from router import FEATURE_NAMES, Features, Plan
 from router.formulas import ladder
 from training import _plans
@@ -14,6 +15,7 @@ from training._plans import (
     ELITES,
     Elites,
     Found,
+    as_run,
     choices,
     mutated,
     random_plan,
@@ -27,7 +29,10 @@ SMALL = Features(image_area=4096.0)
 LARGE = Features(image_area=250_000.0)
 # What search found: at 1x on a dark and on a busy image, at 2x on the busy one alone.
 QUIET, BUSY = Features(entropy=0.5, image_area=4096.0), Features(entropy=7.5, image_area=4096.0)
-FEW, MANY, FINE = (Plan(palette=3), Plan(palette=64), Plan(upscale=2, palette=32))
+FEW, MANY, FINE = (
+    Plan(upscale=step, palette=colors, color_precision=FINEST_PRECISION, filter_speckle=2)
+    for step, colors in ((1, 3), (1, 64), (2, 32))
+)
 
 
 def found(features: Features, *plans: Plan) -> Found:
@@ -97,6 +102,21 @@ def test_what_is_tried_depends_on_the_image(features: Features, mattes: set[str]
 def test_every_choice_is_a_plan() -> None:
     for name, values in choices(Features(noise_level=9.0, soft_alpha_interior=1.0)).items():
         assert [getattr(msgspec.structs.replace(Plan(), **{name: value}), name) for value in values] == [*values]
+
+
+@pytest.mark.parametrize(
+    ("palette", "precision"), [pytest.param(8, FINEST_PRECISION, id="reduced"), pytest.param(0, 5, id="not")]
+)
+def test_a_palette_decides_on_colours_alone(palette: int, precision: int) -> None:
+    plan = Plan(palette=palette, color_precision=5)
+    assert as_run(plan, LARGE) == msgspec.structs.replace(plan, color_precision=precision)
+
+
+def test_whatever_is_drawn_spares_small_images() -> None:
+    rng = random.Random(1)
+    drawn = [random_plan(SMALL, 3, rng) for _ in range(40)] + [mutated(FINE, SMALL, rng) for _ in range(40)]
+    assert all(plan.filter_speckle <= plan.upscale + 1 for plan in drawn)
+    assert all(plan.color_precision == FINEST_PRECISION for plan in drawn if plan.palette)
 
 
 @pytest.mark.usefixtures("tame")

@@ -7,7 +7,7 @@ import msgspec
 
 from models._methods import refinement_start
 from router import Features, Plan
-from router.formulas import ladder
+from router.formulas import ladder, performance_plans
 from tests.training.conftest import small_specs
 from tests.training.corpora import TRAINED
 from training._probe import MOST_PROBED, PALETTES, probe, probes, start_plans
@@ -37,7 +37,7 @@ def test_policies_learn_from_any_start_and_mostly_from_that_of_the_method(fitted
     found = start_plans(fitted, SMALL)
     own = refinement_start(SMALL)
     assert found.count(own) >= len(found) / 2
-    assert {plan.upscale for plan in found} >= {1, ladder(SMALL)[-1]}
+    assert {plan.upscale for plan in found} >= {performance_plans(SMALL)[0].upscale, ladder(SMALL)[-1]}
 
 
 def test_probes_are_measured_and_what_fails_is_told(fitted: Path, corpus: Path) -> None:
