@@ -13,6 +13,8 @@ from router.pixels import Pixels
 
 # A colour is flat from this share of the visible pixels on; so many pixels tell.
 LEAST_SHARE, SAMPLE = 0.02, 8192
+# What lies so near to a colour may be its noise; a flat colour is at most so far from the mean of all that, levels.
+AROUND, MOST_OFF = 24, 1.0
 
 Colors = NDArray[np.int16]
 NO_COLORS: Colors = np.empty((0, 3), np.int16)
@@ -25,8 +27,16 @@ def flat_colors(pixels: Pixels) -> Colors:
     # An odd step: an even one would meet the same columns in every row.
     some = np.ascontiguousarray(visible[:: visible.size // SAMPLE | 1]) | np.uint32(0xFF000000)
     found, counts = np.unique(some, return_counts=True)
-    often = np.ascontiguousarray(found[counts >= max(2, LEAST_SHARE * some.size)])
-    return often.view(np.uint8).reshape(-1, 4)[:, :3].astype(np.int16)
+    colors = found.view(np.uint8).reshape(-1, 4)[:, :3].astype(np.int16)
+    often = colors[counts >= max(2, LEAST_SHARE * some.size)]
+    return often[[_is_mean(color, colors, counts) for color in often]] if len(often) else NO_COLORS
+
+
+def _is_mean(color: NDArray[np.int16], colors: Colors, counts: NDArray[np.intp]) -> bool:
+    """Tell whether the colours around one have it for their mean; on a noisy ground, cut at black, none has."""
+    around = np.abs(colors - color).max(axis=1) <= AROUND
+    mean = counts[around] @ colors[around] / counts[around].sum()
+    return bool(np.abs(mean - color).max() <= MOST_OFF)
 
 
 def exact(fills: Sequence[str], flat: Colors) -> list[str]:

@@ -18,15 +18,19 @@ HALF_PIXELS = 2  # of the result in one pixel of the outlines
 # How far a point that is left out may lie beside the line that replaces it, pixels. Below one half a line cannot leave
 # the pixels that it bounds; from there on quality falls faster than bytes do.
 TOLERANCE = 0.45
+# Of strokes one pixel wide, which an image has at its native size, more would be left out.
+NATIVE_TOLERANCE = 0.3
+
 
 Points = NDArray[np.int32]
 _NUMBERS = str.maketrans("MLZ,", "    ")
 
 
-def smoothed(paths: Sequence[str], flat: Colors) -> list[str]:
+def smoothed(paths: Sequence[str], flat: Colors, speckle: int = 0, tolerance: float = TOLERANCE) -> list[str]:
     """Return VTracer's path elements of mode `none` as smooth ones, whose unit is half a pixel.
 
-    Fills near one of the `flat` colours, [n, 3], become that colour.
+    Fills near one of the `flat` colours, [n, 3], become that colour. Shapes of at most `speckle` squared pixels are left
+    out: what lies below them shows, where shapes are stacked. `tolerance` is in pixels.
     """
     found = [match.groups() for match in map(PATH.fullmatch, paths) if match is not None]
     assert len(found) == len(paths), "pixel outlines have whole coordinates"
@@ -38,12 +42,24 @@ def smoothed(paths: Sequence[str], flat: Colors) -> list[str]:
     corners = np.array(" ".join(texts).translate(_NUMBERS).split(), dtype=np.int32).reshape(-1, 2)
     moved = np.array([(left, top) for _, _, left, top in found], dtype=np.int32)
     corners += np.repeat(np.repeat(moved, rings, axis=0), counts, axis=0)
-    outlines = map(_fewer, _split(*cut(corners, counts)))
-    fills = map(color, exact([fill for _, fill, *_ in found], flat))
+    kept = _areas(corners, counts)[rings.cumsum() - rings] > speckle**2
+    corners, counts = corners[np.repeat(np.repeat(kept, rings), counts)], counts[np.repeat(kept, rings)]
+    if not len(counts):
+        return []
+    outlines = (_fewer(points, tolerance) for points in _split(*cut(corners, counts)))
+    fills = map(color, exact([fill for (_, fill, *_), large in zip(found, kept, strict=True) if large], flat))
     return [
         f'<path d="{"".join(_text(next(outlines)) for _ in range(count))}" fill="{fill}"/>'
-        for count, fill in zip(rings.tolist(), fills, strict=True)
+        for count, fill in zip(rings[kept].tolist(), fills, strict=True)
     ]
+
+
+def _areas(corners: Points, counts: NDArray[np.intp]) -> NDArray[np.int64]:
+    """Return the area, pixels, that each ring bounds; a shape's first ring is its outer one."""
+    _, after = _neighbours(counts)
+    wide = corners.astype(np.int64)
+    twice = np.add.reduceat(wide[:, 0] * wide[after, 1] - wide[after, 0] * wide[:, 1], counts.cumsum() - counts)
+    return np.asarray(np.abs(twice) // 2)
 
 
 def cut(corners: Points, counts: NDArray[np.intp]) -> tuple[Points, NDArray[np.intp]]:
@@ -87,9 +103,9 @@ def _split(points: Points, counts: NDArray[np.intp]) -> Iterator[Points]:
         yield points[start:end]
 
 
-def _fewer(points: Points) -> Points:
+def _fewer(points: Points, tolerance: float) -> Points:
     """Return a ring without the points that lie on lines between others."""
-    kept = cv2.approxPolyDP(points, HALF_PIXELS * TOLERANCE, closed=True)[:, 0]
+    kept = cv2.approxPolyDP(points, HALF_PIXELS * tolerance, closed=True)[:, 0]
     return kept if len(kept) > 2 else points
 
 

@@ -11,7 +11,7 @@ import vtracer
 from converter._colors import NO_COLORS, Colors, flat_colors
 from converter._compact import compact
 from converter._preprocess import HALF, cut_alpha, prepare
-from converter._smooth import HALF_PIXELS, smoothed
+from converter._smooth import HALF_PIXELS, NATIVE_TOLERANCE, smoothed
 from converter.errors import ConversionFailed
 from router import Plan
 from router.pixels import Pixels, is_opaque
@@ -83,11 +83,17 @@ def _trace(pixels: Pixels, plan: Plan, flat: Colors) -> str:
     pad = 0 if is_opaque(pixels) else 1
     framed = np.pad(pixels, ((pad, 0), (0, 0), (0, 0))) if pad else pixels
     traced = _PATH.findall(_vtracer(framed, plan))
-    found = smoothed(traced, flat) if plan.mode == "smooth" else [compact(path) for path in traced]
+    found = _smooth(traced, plan, flat) if plan.mode == "smooth" else [compact(path) for path in traced]
     body = "\n".join(found)
     if not found:
         return ""
     return f'<g transform="translate(0,-{pad * _units(plan)})">\n{body}\n</g>\n' if pad else f"{body}\n"
+
+
+def _smooth(traced: list[str], plan: Plan, flat: Colors) -> list[str]:
+    if _keeps_threads(plan):
+        return smoothed(traced, flat, plan.filter_speckle, NATIVE_TOLERANCE)
+    return smoothed(traced, flat)
 
 
 def _vtracer(pixels: Pixels, plan: Plan) -> str:
@@ -100,7 +106,7 @@ def _vtracer(pixels: Pixels, plan: Plan) -> str:
             colormode=plan.colormode,
             hierarchical=plan.hierarchical,
             mode="none" if plan.mode == "smooth" else plan.mode,
-            filter_speckle=plan.filter_speckle,
+            filter_speckle=0 if _keeps_threads(plan) else plan.filter_speckle,
             color_precision=_precision(plan),
             layer_difference=plan.layer_difference,
             corner_threshold=plan.corner_threshold,
@@ -117,6 +123,14 @@ def _vtracer(pixels: Pixels, plan: Plan) -> str:
             raise
         raise ConversionFailed(f"VTracer: {str(exc).splitlines()[0] if str(exc) else 'panic'}") from exc
     return svg
+
+
+def _keeps_threads(plan: Plan) -> bool:
+    """Tell whether VTracer is to leave no speckles out: beside them it drops all that is one pixel wide.
+
+    At native size such are strokes and letters. Enlarged ones are wider; what is left that thin are soft edges.
+    """
+    return plan.upscale == 1 and plan.mode == "smooth" and plan.hierarchical == "stacked"
 
 
 def _precision(plan: Plan) -> int:

@@ -17,6 +17,7 @@ _MOST_TRACED_AT = {1: MOST_TRACED, 2: MOST_TRACED, 3: 3_000_000, 4: 1_200_000, 6
 LONGEST_TRACED_SIDE = 65_534  # VTracer refuses more
 # Short sides, pixels, up to which an image is small, and up to which it is tiny.
 SMALL, TINY = 64, 28
+MOST_DIFFERENCE = 24  # of layers on an enlarged image
 
 
 def ladder(features: Features, count: int = len(STEPS)) -> tuple[int, ...]:
@@ -42,10 +43,15 @@ def performance_plans(features: Features) -> tuple[Plan, ...]:
 
 
 def spared(plan: Plan, features: Features) -> Plan:
-    """Return a plan whose speckles are no parts of a small image: at its own size they are hardly more than a pixel."""
-    if _short_side(features) > SMALL or plan.filter_speckle <= plan.upscale + 1:
-        return plan
-    return msgspec.structs.replace(plan, filter_speckle=plan.upscale + 1)
+    """Return a plan that wipes out no parts of an image.
+
+    Speckles of a small image are hardly more than a pixel at its own size. On an enlarged one few layers save next to
+    nothing, as soft edges are too thin for layers of their own, and in rare cases they cost whole drawings: VTracer
+    compares means of all that it has merged.
+    """
+    speckle = min(plan.filter_speckle, plan.upscale + 1) if _short_side(features) <= SMALL else plan.filter_speckle
+    layers = min(plan.layer_difference, MOST_DIFFERENCE) if plan.upscale > 1 else plan.layer_difference
+    return msgspec.structs.replace(plan, filter_speckle=speckle, layer_difference=layers)
 
 
 def feature_mapping_plans(features: Features, formulas: "Formulas | None" = None) -> tuple[Plan, ...]:
@@ -92,7 +98,7 @@ class Formulas(NamedTuple):
 
 # A trace at 1x with few layers: 3 kB and 24 ms on average, next to the least there is; small files are what the other
 # methods lack. What `fit` prints is no better than by chance (0.047 beside 0.048), and wipes more off small images.
-PERFORMANCE = Plan(mode="smooth", filter_speckle=2, layer_difference=24)
+PERFORMANCE = Plan(mode="smooth", filter_speckle=2, layer_difference=48)
 # Of 180 training images up to 60 px, 1x leaves one in ten below 0.8 and takes 1 to 2 ms; this leaves one in a hundred
 # there, in 2 to 6 ms and twice the bytes.
 PERFORMANCE_SMALL = Plan(mode="smooth", palette=8, color_precision=8, filter_speckle=2, layer_difference=24)

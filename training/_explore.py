@@ -49,7 +49,7 @@ def explore(
 
 def suggested(trial: optuna.Trial, features: Features, step: int) -> Plan:
     """Return the plan of a trial: one of the choices for each parameter."""
-    wide = choices(features)
+    wide = choices(features, step)
     chosen: dict[str, Any] = {name: trial.suggest_categorical(name, values) for name, values in wide.items()}
     return as_run(Plan(upscale=step, mode=MODE, **chosen), features)
 

@@ -15,8 +15,8 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from router import FEATURE_NAMES, Plan
-from router.formulas import STEPS, ladder
+from router import FEATURE_NAMES, Features, Plan
+from router.formulas import STEPS, ladder, spared
 from training._hash import hash_of
 from training._plans import Found, random_plan
 from training._surrogate import Surrogate
@@ -71,7 +71,8 @@ def problem(table: Table, surrogate: Surrogate, elites: Sequence[Found], seed: i
     for step in STEPS:
         own = rows[:, -1] == step
         if own.any():
-            plans = [msgspec.structs.replace(plan, upscale=step) for plan in pool]
+            # As they are offered, but for what hangs on the image.
+            plans = [spared(msgspec.structs.replace(plan, upscale=step), Features()) for plan in pool]
             costs[own] = surrogate.costs(rows[own, :-1], plans)
     kept = cover(costs, ARCHETYPES)
     specs = [table.labels[image].spec for image, _ in pairs]

@@ -13,7 +13,7 @@ from training._surrogate import Surrogate
 from training._tables import Table
 
 IMAGES, TRIALS = 250, 150
-FEW_LAYERS = 24  # least difference of layers in the preset
+FEW_LAYERS = 48  # least difference of layers in the preset
 # Where each line may lie: intercept, slope, and the values it is clamped to.
 RANGES: dict[str, tuple[tuple[float, float], tuple[float, float], tuple[int, int]]] = {
     "palette": ((0, 24), (0, 3), (3, 64)),

@@ -25,6 +25,9 @@ NEIGHBOURS, MUTATION, WILD = 6, 0.25, 0.25  # images looked at, odds that a para
 
 ELITES = "elites.json"
 
+# Of layers, at native size and enlarged (`router.formulas.spared`).
+NATIVE_DIFFERENCES, DIFFERENCES = (8, 16, 24, 32, 48, 64), (0, 4, 8, 16, 24)
+
 Choices = Mapping[str, Sequence[Any]]
 # The one mode that is tried: at 2x it comes closer than polygons at 3x, in two thirds of the bytes and half the time.
 # Only pixel outlines (`none`) are a little closer at the same step, in twice the bytes, and their steps show enlarged.
@@ -32,18 +35,17 @@ MODE: Final = "smooth"
 _CHOICES: Final[dict[str, Sequence[Any]]] = {
     "palette": (0, 3, 4, 6, 8, 12, 16, 24, 32, 64),
     "color_precision": (4, 5, 6, 7, 8),
-    # VTracer compares means of what it has merged: from 32 on whole drawings vanish in rare cases, for 2 % fewer bytes.
-    "layer_difference": (0, 4, 8, 16, 24),
     "filter_speckle": (1, 2, 3, 4, 5, 6, 8),
 }
 
 
-def choices(features: Features) -> Choices:
-    """Return the values of each parameter that are worth trying on an image."""
+def choices(features: Features, upscale: int) -> Choices:
+    """Return the values of each parameter that are worth trying on an image at an upscale step."""
     rough = (features.noise_level or 0) > NOISY or (features.blockiness or 1) > BLOCKY
     soft = (features.soft_alpha_interior or 0) > SOFT_INTERIOR or (features.soft_alpha_fraction or 0) > SOFT_EDGES
     return {
         **_CHOICES,
+        "layer_difference": NATIVE_DIFFERENCES if upscale == 1 else DIFFERENCES,
         "matte": ("binary", "bands") if soft else ("binary",),
         "denoise": (0, 1, 2, 3) if rough else (0,),
     }
@@ -51,7 +53,7 @@ def choices(features: Features) -> Choices:
 
 def random_plan(features: Features, upscale: int, rng: random.Random) -> Plan:
     """Draw a plan from all choices."""
-    drawn = {name: rng.choice(values) for name, values in choices(features).items()}
+    drawn = {name: rng.choice(values) for name, values in choices(features, upscale).items()}
     return as_run(Plan(upscale=upscale, mode=MODE, **drawn), features)
 
 
@@ -100,7 +102,8 @@ class Elites:
 
 def mutated(plan: Plan, features: Features, rng: random.Random) -> Plan:
     """Return a plan with some parameters drawn anew."""
-    new = {name: rng.choice(values) for name, values in choices(features).items() if rng.random() < MUTATION}
+    wide = choices(features, plan.upscale)
+    new = {name: rng.choice(values) for name, values in wide.items() if rng.random() < MUTATION}
     return as_run(msgspec.structs.replace(plan, **new), features)
 
 

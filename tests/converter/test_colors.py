@@ -41,6 +41,14 @@ def test_a_large_picture_is_sampled_and_a_rare_colour_left_out() -> None:
     assert sorted(flat_colors(picture).tolist()) == [[7, 7, 7], [200, 30, 30]]
 
 
+@pytest.mark.parametrize(("ground", "flat"), [(0, False), (120, True)], ids=["cut at black", "around grey"])
+def test_a_noisy_ground_is_flat_only_where_its_usual_colour_is_its_mean(ground: int, *, flat: bool) -> None:
+    noisy = plain((ground,) * 3).astype(np.int16)
+    noisy[..., :3] += np.random.default_rng(1).normal(0, 4, noisy.shape[:2]).round().astype(np.int16)[..., None]
+    pixels = np.clip(noisy, 0, 255).astype(np.uint8)
+    assert ([ground] * 3 in flat_colors(pixels).tolist()) == flat
+
+
 @pytest.mark.parametrize(
     ("fill", "expected"),
     [

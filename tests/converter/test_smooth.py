@@ -56,6 +56,27 @@ def test_rings_do_not_mix() -> None:
     assert of(RECTANGLE, PIXEL, ELL) == [*of(RECTANGLE), *of(PIXEL), *of(ELL)]
 
 
+@pytest.mark.parametrize(("speckle", "left"), [(0, 3), (1, 2), (3, 2), (4, 1), (7, 0)])
+def test_shapes_no_larger_than_a_speckle_are_left_out(speckle: int, left: int) -> None:
+    ring = [(0, 0), (6, 0), (6, 6), (0, 6)]
+    framed = outline(ring).replace(' Z "', ' Z M2,2 L2,4 L4,4 L4,2 Z "')  # a hole leaves a shape its size
+    four = [(10, 0), (14, 0), (14, 4), (10, 4)]
+    paths = [framed, outline(PIXEL), outline(four)]
+    found = smoothed(paths, NO_COLORS, speckle)
+    assert len(found) == left
+    assert found == [one for path in paths for one in smoothed([path], NO_COLORS, speckle)]
+
+
+def test_a_stroke_of_one_pixel_is_no_speckle() -> None:
+    """VTracer takes it for a thread that it had better leave out."""
+    pixels = clear(40)
+    pixels[...] = 255
+    pixels[10, 5:35, :3] = pixels[10:30, 20, :3] = 0
+    kept, lost = (run_plan(pixels, Plan(mode=mode)).svg for mode in ("smooth", "none"))
+    assert (kept.count("<path"), lost.count("<path")) == (2, 1)
+    assert quality(kept, pixels) > 0.9 > quality(lost, pixels)
+
+
 def test_one_path_keeps_its_rings_and_its_place() -> None:
     moved = (
         outline([(0, 0), (9, 0), (9, 9), (0, 9)]).replace(" Z ", " Z M2,2 L2,5 L5,5 L5,2 Z ").replace("(0,0)", "(1,3)")

@@ -11,6 +11,7 @@ from router import FEATURE_NAMES, PLAN_BOUNDS, Features, Plan
 from router.formulas import (
     FORMULAS,
     LONGEST_TRACED_SIDE,
+    MOST_DIFFERENCE,
     MOST_TRACED,
     PERFORMANCE,
     SMALL,
@@ -36,7 +37,7 @@ def test_performance_is_one_plan_that_traces_few_pixels(features: Features) -> N
 
 def test_the_preset_does_nothing_beforehand() -> None:
     assert performance_plans(Features()) == (PERFORMANCE,)
-    assert msgspec.structs.replace(Plan(), mode="smooth", filter_speckle=2, layer_difference=24) == PERFORMANCE
+    assert msgspec.structs.replace(Plan(), mode="smooth", filter_speckle=2, layer_difference=48) == PERFORMANCE
 
 
 @pytest.mark.parametrize(
@@ -74,9 +75,18 @@ def test_small_images_are_spared(side: float, step: int, speckle: int, left: int
     assert spared(plan, Features(short_side=side)) == msgspec.structs.replace(plan, filter_speckle=left)
 
 
-def test_formulas_spare_small_images() -> None:
-    formulas = FORMULAS._replace(filter_speckle=Line(8, 0, 1, 8))
+@pytest.mark.parametrize(
+    ("step", "layers", "left"), [(1, 64, 64), (2, 64, MOST_DIFFERENCE), (2, 8, 8)], ids=["native", "enlarged", "many"]
+)
+def test_enlarged_images_keep_their_layers(step: int, layers: int, left: int) -> None:
+    plan = Plan(upscale=step, layer_difference=layers)
+    assert spared(plan, Features()) == msgspec.structs.replace(plan, layer_difference=left)
+
+
+def test_formulas_spare_images() -> None:
+    formulas = FORMULAS._replace(filter_speckle=Line(8, 0, 1, 8), layer_difference=Line(60, 0, 0, 64))
     assert [mapped(Features(short_side=side), 3, formulas).filter_speckle for side in (32.0, 320.0)] == [4, 8]
+    assert [mapped(Features(), step, formulas).layer_difference for step in (1, 2)] == [60, MOST_DIFFERENCE]
 
 
 @given(ANY_FEATURES)

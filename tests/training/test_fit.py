@@ -196,7 +196,7 @@ def test_outputs_are_codes_and_numbers() -> None:
 
 def test_every_choice_of_search_has_a_code() -> None:
     """Else the fit would end on the first image that is best served by another."""
-    tried = choices(Features(noise_level=9.0, soft_alpha_interior=1.0))
+    tried = choices(Features(noise_level=9.0, soft_alpha_interior=1.0), 1)
     assert set(tried["palette"]) == set(PALETTE_CODES)
     assert set(tried["matte"]) == set(MATTE_CODES)
     assert MODE in MODE_CODES

@@ -99,8 +99,9 @@ def test_what_is_tried_depends_on_the_image(features: Features, mattes: set[str]
     assert {plan.upscale for plan in plans} == {2}
 
 
-def test_every_choice_is_a_plan() -> None:
-    for name, values in choices(Features(noise_level=9.0, soft_alpha_interior=1.0)).items():
+@pytest.mark.parametrize("step", [1, 2])
+def test_every_choice_is_a_plan(step: int) -> None:
+    for name, values in choices(Features(noise_level=9.0, soft_alpha_interior=1.0), step).items():
         assert [getattr(msgspec.structs.replace(Plan(), **{name: value}), name) for value in values] == [*values]
 
 
@@ -156,7 +157,7 @@ def test_a_mutated_plan_keeps_its_step_and_most_parameters() -> None:
     changed = [mutated(FINE, SMALL, random.Random(seed)) for seed in range(60)]
     assert {plan.upscale for plan in changed} == {2}
     assert FINE in changed
-    differing = [sum(getattr(plan, name) != getattr(FINE, name) for name in choices(SMALL)) for plan in changed]
+    differing = [sum(getattr(plan, name) != getattr(FINE, name) for name in choices(SMALL, 2)) for plan in changed]
     assert 0.5 < sum(differing) / len(differing) < 2
 
 
