@@ -29,8 +29,8 @@ _NUMBERS = str.maketrans("MLZ,", "    ")
 def smoothed(paths: Sequence[str], flat: Colors, speckle: int = 0, tolerance: float = TOLERANCE) -> list[str]:
     """Return VTracer's path elements of mode `none` as smooth ones, whose unit is half a pixel.
 
-    Fills near one of the `flat` colours, [n, 3], become that colour. Shapes of at most `speckle` squared pixels are left
-    out: what lies below them shows, where shapes are stacked. `tolerance` is in pixels.
+    Fills near one of the `flat` colours, [n, 3], become that colour. Shapes of at most `speckle` squared pixels are
+    left out: what lies below them shows, where shapes are stacked. `tolerance` is in pixels.
     """
     found = [match.groups() for match in map(PATH.fullmatch, paths) if match is not None]
     assert len(found) == len(paths), "pixel outlines have whole coordinates"

@@ -103,10 +103,10 @@ PERFORMANCE = Plan(mode="smooth", filter_speckle=2, layer_difference=48)
 # there, in 2 to 6 ms and twice the bytes.
 PERFORMANCE_SMALL = Plan(mode="smooth", palette=8, color_precision=8, filter_speckle=2, layer_difference=24)
 FORMULAS = Formulas(
-    palette=Line(4.33, 1.98, 3, 64),
-    layer_difference=Line(24.06, -8.58, 0, 64),
-    filter_speckle=Line(1.54, 1.51, 1, 8),
-    denoise=Line(-0.39, 0.03, 0, 3),
+    palette=Line(2.48, 2.87, 3, 64),
+    layer_difference=Line(46.59, -7.88, 0, 64),
+    filter_speckle=Line(1.04, 0.36, 1, 8),
+    denoise=Line(-0.88, 0.01, 0, 3),
     soft_interior=0.0174,
     hard_alpha=0.86,
 )
