@@ -34,8 +34,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     that many colours (0: off); `denoise` is the strength of the edge-preserving filter (0: off).
 
     The rest are VTracer's own parameters under its own names, but for the mode `smooth`: the outlines of `none` with
-    their stair steps cut. Angles are degrees. Plans compare field by field, so that ties between candidates break the
-    same way whatever their order.
+    their stair steps cut. A palette tells colours apart whatever `color_precision` says. Angles are degrees. Plans
+    compare field by field, so that ties between candidates break the same way whatever their order.
 
     Raises:
         InvalidPlan: a parameter lies outside `PLAN_BOUNDS`.

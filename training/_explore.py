@@ -10,7 +10,7 @@ import optuna
 from converter.errors import ConverterError
 from router import Features, Plan
 from router.formulas import ladder
-from training._plans import BYTES_WEIGHT, MODE, SECONDS_WEIGHT, Found, as_run, choices
+from training._plans import MODE, Found, as_run, choices, spent
 
 if TYPE_CHECKING:
     from training._run import Label
@@ -56,8 +56,7 @@ def suggested(trial: optuna.Trial, features: Features, step: int) -> Plan:
 
 def cost(quality: float, svg_bytes: float, seconds: float) -> float:
     """Return what a run costs: ln(1 - quality) and a little for bytes and seconds."""
-    error = math.log(max(1 - quality, 1e-4))
-    return error + BYTES_WEIGHT * math.log(max(svg_bytes, 1)) + SECONDS_WEIGHT * math.log(max(seconds, 1e-5))
+    return math.log(max(1 - quality, 1e-4)) + float(spent(svg_bytes, seconds))
 
 
 def found_best(labels: "Iterable[Label]") -> list[Found]:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesRegressor
 
 from router import Plan
-from training._plans import BYTES_WEIGHT, SECONDS_WEIGHT
+from training._plans import spent
 from training._tables import Array, Table, plan_row
 from training.errors import CorpusTooSmall
 
@@ -22,14 +22,16 @@ class Surrogate:
     """
 
     def __init__(self, table: Table, seed: int, *, thrift: float = 1.0) -> None:
-        """Learn from a table's runs; `thrift` is the share of their weights that bytes and seconds have.
+        """Learn from a table's runs; `thrift` is the share of their cost that bytes and seconds have.
 
         Raises:
             CorpusTooSmall: no image has two runs at one step.
         """
         rows = np.hstack([table.scaled_features()[table.image_of], table.plan_rows()])
         error = np.log(np.maximum(1 - table.quality, 1e-4))
-        cost = error + thrift * (BYTES_WEIGHT * table.log_bytes + SECONDS_WEIGHT * table.log_seconds)
+        cost = error + thrift * spent(
+            np.exp(table.log_bytes, dtype=np.float64), np.exp(table.log_seconds, dtype=np.float64)
+        )
         # Between steps the costs of a finer trace would show, within one step those of the plan.
         steps = table.image_of * 16 + np.array([p.upscale for p in table.plans])
         sums, counts = np.bincount(steps, weights=cost), np.bincount(steps)
