@@ -43,7 +43,8 @@ _CHOICES: Final[dict[str, Sequence[Any]]] = {
 
 def spent(svg_bytes: Numbers, seconds: Numbers) -> Numbers:
     """Return what bytes and seconds cost beside ln(1 - quality)."""
-    return BYTES_WEIGHT * np.log1p(svg_bytes / BYTES_FREE) + SECONDS_WEIGHT * np.log1p(seconds / SECONDS_FREE)
+    cost: Numbers = BYTES_WEIGHT * np.log1p(svg_bytes / BYTES_FREE) + SECONDS_WEIGHT * np.log1p(seconds / SECONDS_FREE)
+    return cost
 
 
 def choices(features: Features, upscale: int) -> Choices:
