@@ -75,6 +75,10 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     """0..1: SSIM of the image against itself in eight levels."""
     despeckled: float | None = None
     """0..1: SSIM of the image against its 3 x 3 median: thin lines, small type and noise make it low."""
+    in_four_colors: float | None = None
+    """0..1: SSIM of the image against itself enlarged twice, in a palette of four colours, and drawn back."""
+    in_sixteen_colors: float | None = None
+    """0..1: the same in sixteen colours: what is left when colours are no matter."""
 
     def __post_init__(self) -> None:
         for name in FEATURE_NAMES:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from router._decode import Pixels
+from router._reduced import reduced
 
 Grey = NDArray[np.uint8]
 Plane = NDArray[np.float32]
@@ -22,6 +23,7 @@ C1, C2 = 6.5025, 58.5225
 TILE, TILES = 40, 4
 # Bounds of the classes of variance, luminance steps squared.
 FAINT, MIDDLE, STRONG = 1.0, 16.0, 256.0
+FEW_COLORS = (4, 16)
 POSTER_BITS = 5  # dropped of 8: what eight levels leave of an image
 
 
@@ -35,6 +37,8 @@ class Windows(msgspec.Struct, frozen=True):
     hard_alpha: float
     poster: float
     despeckled: float
+    in_four_colors: float
+    in_sixteen_colors: float
 
 
 def windows(pixels: Pixels, ground: int) -> Windows:
@@ -48,6 +52,7 @@ def windows(pixels: Pixels, ground: int) -> Windows:
     inside = _Inside(plane.shape, down, across)
     compared = _Compared(plane, inside)
     variance = inside(compared.variance)
+    few, more = reduced(tiled, tiled if opaque else _over(tiled, ground), FEW_COLORS, ground)
     return Windows(
         smoothness=float((C2 / (variance + np.float32(C2))).mean()),
         faint_texture=_between(variance, FAINT, MIDDLE),
@@ -56,6 +61,8 @@ def windows(pixels: Pixels, ground: int) -> Windows:
         hard_alpha=1.0 if opaque else _Compared(alpha, inside).similarity(_cut(alpha)),
         poster=compared.similarity(_poster(plane)),
         despeckled=compared.similarity(np.asarray(cv2.medianBlur(plane, 3), dtype=np.uint8)),
+        in_four_colors=compared.similarity(few),
+        in_sixteen_colors=compared.similarity(more),
     )
 
 
@@ -64,6 +71,12 @@ def shown_on(ground: int, grey: Grey, alpha: Grey) -> Grey:
     shown = cv2.multiply(grey, alpha, scale=1 / 255)
     # On black the product is already what shows; on white the rest of each pixel is white.
     return np.asarray(cv2.add(shown, cv2.bitwise_not(alpha)) if ground else shown, dtype=np.uint8)
+
+
+def _over(pixels: Pixels, ground: int) -> Pixels:
+    """Return RGBA pixels over a grey ground, alpha as it was."""
+    red, green, blue, alpha = (np.asarray(plane, dtype=np.uint8) for plane in cv2.split(pixels))
+    return np.asarray(cv2.merge([shown_on(ground, plane, alpha) for plane in (red, green, blue)] + [alpha]), np.uint8)
 
 
 def _tiles(pixels: Pixels) -> tuple[Pixels, int, int]:

@@ -45,11 +45,13 @@ OPSET = 17
 class Trained(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that training produced, ready to be written.
 
-    `regressor` and `policy` are ONNX already: an export keeps the very ones whose plans were labelled.
+    `regressor` and `policy` are ONNX already: an export keeps the very ones whose plans were labelled, and the
+    regressor knows the features that there were then. `fill` has a value for each of today's.
     """
 
     regressor: bytes
     fill: Array
+    regressor_features: tuple[str, ...] = FEATURE_NAMES
     trained_on: str
     predictor: Predictor | None = None
     scale: Scaling | None = None
@@ -153,8 +155,7 @@ def regressor_as_onnx(fitted: Fitted, width: int) -> bytes:
 
 
 def _manifest(trained: Trained, folder: Path, name: str, created: datetime) -> dict[str, Any]:
-    features = {"names": FEATURE_NAMES, "log1p": [n for n in FEATURE_NAMES if n in LOG_FEATURES]}
-    trees = {**features, "fill": _list(trained.fill)}
+    features = _features(FEATURE_NAMES)
     return {
         "format": 1,
         "name": name,
@@ -164,17 +165,37 @@ def _manifest(trained: Trained, folder: Path, name: str, created: datetime) -> d
         "files": {file: _file(folder / file, role) for file, role in ROLES.items() if (folder / file).exists()},
         **(_predictor_parts(features, trained.scale) if trained.scale is not None else {}),
         **(
-            {"forest": {**trees, "targets": TARGETS, "budgets": BUDGETS, "methods": trained.methods}}
+            {
+                "forest": {
+                    **_filled(FEATURE_NAMES, trained.fill),
+                    "targets": TARGETS,
+                    "budgets": BUDGETS,
+                    "methods": trained.methods,
+                }
+            }
             if trained.forest is not None
             else {}
         ),
-        "regressor": {**trees, "ladder": STEPS, "parameters": _plan_outputs()},
+        "regressor": {
+            **_filled(trained.regressor_features, trained.fill),
+            "ladder": STEPS,
+            "parameters": _plan_outputs(),
+        },
         **({"policy": trained.policy.spec} if trained.policy is not None else {}),
         "metrics": trained.metrics,
         "metrics_per_family": trained.metrics_per_family,
         "limits": {"max_ms": 50.0},
         "frameworks": {"torch": str(torch.__version__), "scikit-learn": sklearn.__version__, "onnx": onnx.__version__},
     }
+
+
+def _features(names: tuple[str, ...]) -> dict[str, Any]:
+    return {"names": names, "log1p": [name for name in names if name in LOG_FEATURES]}
+
+
+def _filled(names: tuple[str, ...], fill: Array) -> dict[str, Any]:
+    """Return features with what stands for one that was not measured; `fill` is in the order of `FEATURE_NAMES`."""
+    return {**_features(names), "fill": _list(fill[[FEATURE_NAMES.index(name) for name in names]])}
 
 
 def _predictor_parts(features: dict[str, Any], scale: Scaling) -> dict[str, Any]:

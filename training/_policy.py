@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from models import load_export
 from models._staging import describe
+from router import FEATURE_NAMES
 from training._export import REGRESSOR, Trained, write_export
 from training._labelfile import read_labels
 from training._labelling import label_all
@@ -111,5 +112,10 @@ def _fitted(folder: Path) -> Trained:
     export = load_export(folder, defaults=None)
     spec = describe(folder).manifest.regressor
     assert spec is not None
-    fill = np.array(spec.fill, dtype=np.float32)
-    return Trained(regressor=(folder / REGRESSOR).read_bytes(), fill=fill, trained_on=export.info.trained_on)
+    known = dict(zip(spec.names, spec.fill, strict=True))
+    return Trained(
+        regressor=(folder / REGRESSOR).read_bytes(),
+        regressor_features=spec.names,
+        fill=np.array([known.get(name, 0.0) for name in FEATURE_NAMES], dtype=np.float32),
+        trained_on=export.info.trained_on,
+    )

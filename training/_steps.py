@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from converter._fixed import FIXED
 from models import load_export
+from models._staging import describe
 from router import FEATURE_NAMES, Policy
 from training._boosted import FOLDS
 from training._corpus import drawings, families, fetch
@@ -269,6 +270,11 @@ def _regressor(work: Work) -> bytes:
     return (work.fitted / REGRESSOR).read_bytes()
 
 
+def _regressor_features(work: Work) -> tuple[str, ...]:
+    spec = describe(work.fitted).manifest.regressor
+    return FEATURE_NAMES if spec is None else spec.names
+
+
 def _specs(work: Work) -> tuple[list[ImageSpec], list[FamilyMissing]]:
     """Return all image specs, in an order in which any beginning is a fair sample, and the families left out.
 
@@ -345,6 +351,7 @@ def _trained(table: Table, regressor: bytes, work: Work) -> Trained:
         fill=fill_values(table),
         forest=forest,
         regressor=regressor,
+        regressor_features=_regressor_features(work),
         methods=tuple(known[index] for index in forest.classes_),
         trained_on=_trained_on(table, images),
         sample=_sample(table, scale),

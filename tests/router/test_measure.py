@@ -84,6 +84,8 @@ MORE = [
     pytest.param("hard_alpha", disc(soft=2, alpha=True), disc(alpha=True), id="hard_alpha"),
     pytest.param("poster", plain((2, 2, 2)), plain((14, 14, 14)), id="poster"),
     pytest.param("despeckled", noise(100), square(), id="despeckled"),
+    pytest.param("in_four_colors", ramp(16), ramp(4), id="in_four_colors"),
+    pytest.param("in_sixteen_colors", noise(100), square(), id="in_sixteen_colors"),
 ]
 
 
@@ -302,6 +304,8 @@ UNIT_FEATURES = (
     "hard_alpha",
     "poster",
     "despeckled",
+    "in_four_colors",
+    "in_sixteen_colors",
 )
 
 

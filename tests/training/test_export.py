@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from models import HybridRouter, load_export
+from router import FEATURE_NAMES
 from router.pixels import sample_of
 from tests.router.drawings import disc
 from tests.training.conftest import SEED, WIDTH
@@ -22,6 +23,7 @@ from training._fit import PRICING, Problem, fill_values, fit_regressor, outputs
 from training._forest import fit_forest
 from training._learn import scaling, train
 from training._network import OUTPUTS
+from training._policy import _fitted
 from training._run import Label
 from training._steps import _sample
 from training._tables import Array, Table
@@ -150,6 +152,24 @@ def test_a_regressor_alone_is_an_export_too(fitted: Path) -> None:
     loaded = load_export(fitted, defaults=None)
     assert loaded.lane == "base"
     assert {method for method, _ in loaded.candidates(sample_of(disc(), 2000).features)} >= {"regression"}
+
+
+def test_a_regressor_keeps_the_features_that_it_was_fitted_on(table: Table, given: Problem, tmp_path: Path) -> None:
+    older = FEATURE_NAMES[:-2]
+    columns = [*range(len(older)), len(FEATURE_NAMES)]  # and the step
+    narrow = msgspec.structs.replace(given, rows=given.rows[:, columns])
+    trained = Trained(
+        regressor=regressor_as_onnx(fit_regressor(narrow, SEED), len(columns)),
+        regressor_features=older,
+        fill=fill_values(table),
+        trained_on="a test",
+    )
+    write_export(trained, tmp_path / "one", name="test", created=CREATED)
+    loaded = load_export(tmp_path / "one", defaults=None)
+    assert "regression" in {method for method, _ in loaded.candidates(sample_of(disc(), 2000).features)}
+    again = _fitted(tmp_path / "one")
+    assert again.regressor_features == older
+    assert again.fill[: len(older)] == pytest.approx(trained.fill[: len(older)], rel=1e-4)
 
 
 @pytest.mark.parametrize(
