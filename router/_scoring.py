@@ -16,7 +16,10 @@ RULE_CONFIDENCE = 0.5  # stands in for the forest's confidence when only the rul
 MOST_QUALITY_CREDIT = 1.2
 LEAST_TIME_CREDIT = 0.1
 UNLIKELY = 0.1  # below this chance a candidate is only taken for want of others
-CERTAIN = 0.95  # the least chance of keeping all budgets with which a candidate counts as one that fits
+# The least chance of keeping all budgets with which a candidate counts as one that fits: an overrun costs all, what a
+# finer plan wins is a hundredth.
+CERTAIN = 0.99
+BOUND = 0.95  # the chance of keeping the upper bounds themselves; base routing's are wide already
 _DEVIATIONS = 1.6449  # standard deviations from the middle of a normal distribution to its 95th percentile
 _NUMBER: dict[Method, int] = {method: number for number, method in enumerate(METHODS)}
 
@@ -152,7 +155,7 @@ def order_base(
     def key(candidate: Candidate) -> tuple[float | Plan, ...]:
         weight = base.get(candidate.method, 0.0) * factor(candidate.method, constraints, host, policy)
         last = _tie_break(candidate)
-        if not fits(candidate, constraints):
+        if chance(candidate, constraints) < BOUND:
             return (1, _overrun(candidate, constraints), -weight, *last)
         return (0, -weight, -candidate.seconds, *last)
 

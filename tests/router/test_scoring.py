@@ -7,6 +7,7 @@ import pytest
 
 from router import Candidate, Constraints, Host, Policy, Prediction
 from router._scoring import (
+    CERTAIN,
     at_speed,
     base_probabilities,
     chance,
@@ -39,7 +40,7 @@ NO_LIMITS = Constraints()
 def test_the_chance_of_keeping_budgets(limits: dict[str, Any], expected: float) -> None:
     made = candidate(seconds=0.1, svg_bytes=1000, margin=2.0)
     assert chance(made, Constraints(**limits)) == pytest.approx(expected, abs=1e-3)
-    assert fits(made, Constraints(**limits)) is (expected >= 0.9)
+    assert fits(made, Constraints(**limits)) is (expected >= CERTAIN)
 
 
 @pytest.mark.parametrize(("budget", "expected"), [(0.1, 1.0), (0.0999, 0.0)])
