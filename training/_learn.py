@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from router import METHODS
 from training._boosted import FOLDS, Fitted, fit_boosted
 from training._hash import hash_of
 from training._network import FARTHEST, MEMBERS, Member, Predictor
@@ -22,6 +23,8 @@ RATE, DECAY = 2e-3, 1e-3
 NO_THUMBNAIL, NO_FEATURE = 0.2, 0.04
 # Weights of the losses: an error of 0.01 in quality counts like one of 10 % in seconds or bytes.
 WEIGHTS = (10.0, 1.0, 1.0)
+# What the trees weigh a run of a plan that no method proposed: there are as many of those as of the others.
+UNPROPOSED = 0.4
 
 
 class Scaling(msgspec.Struct, frozen=True):
@@ -132,7 +135,8 @@ def _grown(
     logs = np.column_stack([table.log_seconds[own], table.log_bytes[own]]).astype(np.float64)
     done = iter(range(FOLDS + 3))
     known = table.quality[own].astype(np.float64)
-    fitted = fit_boosted(rows, known, logs, folds[images], seed, lambda: report(next(done), 0.0))
+    weights = np.where(np.isin(table.origins[own], METHODS), 1.0, UNPROPOSED)
+    fitted = fit_boosted(rows, known, logs, folds[images], weights, seed, lambda: report(next(done), 0.0))
     unseen = np.full((len(table), 3), np.nan)
     unseen[own] = fitted.unseen
     return Fitted(module=fitted.module, unseen=unseen)

@@ -32,7 +32,7 @@ def data(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def fitted() -> Fitted:
-    return fit_boosted(*data(1), np.arange(COUNT) % FOLDS, 1, lambda: None)
+    return fit_boosted(*data(1), np.arange(COUNT) % FOLDS, np.ones(COUNT), 1, lambda: None)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_what_is_said_of_the_unseen_is_worse_than_of_the_seen(fitted: Fitted) ->
 
 def test_one_fold_alone_judges_itself() -> None:
     rows, quality, logs = data(1)
-    alone = fit_boosted(rows[:60], quality[:60], logs[:60], np.zeros(60, dtype=np.intp), 1, lambda: None)
+    alone = fit_boosted(rows[:60], quality[:60], logs[:60], np.zeros(60, dtype=np.intp), np.ones(60), 1, lambda: None)
     assert np.isfinite(alone.unseen).all()
 
 
@@ -84,3 +84,12 @@ def test_quality_stays_within_its_range(fitted: Fitted) -> None:
         far = fitted.module(50 * torch.randn(64, 4))
     assert ((far[:, 0] >= 0) & (far[:, 0] <= 1)).all()
     assert torch.isfinite(far).all()
+
+
+def test_runs_count_by_their_weight() -> None:
+    rows, _, logs = data(1)
+    odd = np.arange(COUNT) % 2 == 1
+    quality = np.where(odd, 0.5, 0.95)
+    weights = np.where(odd, 1e-3, 1.0)
+    heard = fit_boosted(rows, quality, logs, np.arange(COUNT) // 2 % FOLDS, weights, 1, lambda: None).unseen[:, 0]
+    assert np.median(heard) == pytest.approx(0.95, abs=0.01)

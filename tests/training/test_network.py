@@ -15,7 +15,7 @@ def boosted() -> Boosted:
     rng = np.random.default_rng(1)
     rows = rng.normal(size=(80, FEATURES + PLAN)).astype(np.float32)
     logs = np.column_stack([rows[:, 0] - 3, rows[:, 1] + 9]).astype(np.float64)
-    return fit_boosted(rows, rng.random(80), logs, np.arange(80) % 2, 1, lambda: None).module
+    return fit_boosted(rows, rng.random(80), logs, np.arange(80) % 2, np.ones(80), 1, lambda: None).module
 
 
 @pytest.fixture
