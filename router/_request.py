@@ -65,8 +65,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """How candidates are weighed. The weights sum to 1.
 
     `caution` is how many expected errors a candidate's quality must lie above the target before `constrained`
-    believes that it meets it. Where none does, candidates that lie less than `slack` expected errors below the best are
-    as good as that, and the cheapest of them is taken. Both are fitted on the validation families.
+    believes that it meets it. Where none does and no time budget is given, candidates that lie less than `slack`
+    expected errors below the best are as good as that, and the cheapest of them is taken. Both are fitted on the
+    validation families.
 
     Raises:
         InvalidConstraint: weights that do not sum to 1 or are negative, an unknown name, a negative caution or slack.
@@ -77,7 +78,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     quality_weight: float = 0.5
     time_weight: float = 0.2
     caution: float = 1.0
-    slack: float = 0.45
+    slack: float = 0.8
     high_load: float = 0.8
 
     def __post_init__(self) -> None:

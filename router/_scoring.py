@@ -16,9 +16,9 @@ RULE_CONFIDENCE = 0.5  # stands in for the forest's confidence when only the rul
 MOST_QUALITY_CREDIT = 1.2
 LEAST_TIME_CREDIT = 0.1
 UNLIKELY = 0.1  # below this chance a candidate is only taken for want of others
-# The least chance of keeping all budgets with which a candidate counts as one that fits: an overrun costs all, what a
-# finer plan wins is a hundredth.
-CERTAIN = 0.99
+# Chances of keeping all budgets: from the first on a candidate counts as one that fits, from the second on it needs no
+# weighing. An overrun costs all, what a finer plan wins is a hundredth.
+CERTAIN, SURE = 0.99, 0.999
 BOUND = 0.95  # the chance of keeping the upper bounds themselves; base routing's are wide already
 _DEVIATIONS = 1.6449  # standard deviations from the middle of a normal distribution to its 95th percentile
 _NUMBER: dict[Method, int] = {method: number for number, method in enumerate(METHODS)}
@@ -112,35 +112,31 @@ def order_weighted(
 def order_constrained(
     prediction: Prediction, constraints: Constraints, host: Host, policy: Policy
 ) -> list[tuple[float, Candidate]]:
-    """Order: the cheapest that should meet the target within budget; else the best within budget; else by chance.
+    """Order: the cheapest that should meet the target and surely keeps the budgets; else by promise; else by overrun.
 
-    Of those within budget that the predictor cannot tell from the best, the cheapest comes first. Where budgets are not
-    surely kept, the chance of keeping them is weighed with the quality. Preferences and load act inside each group,
-    never across: a preferred method does not break a budget.
+    What a candidate promises is its quality times its chance of keeping the budgets, as an overrun costs all. Time that
+    a request grants is used; without a time budget, of those that the predictor cannot tell from the best the cheapest
+    comes first. Preferences and load weigh promises and seconds, but what hardly keeps the budgets stays last.
     """
     likely = [chance(c, constraints) for c in prediction.candidates]
     weights = [factor(c.method, constraints, host, policy) for c in prediction.candidates]
-    worth = [c.quality * weight for c, weight in zip(prediction.candidates, weights, strict=True)]
-    surely = [
-        (value, c.quality_error)
-        for value, odds, c in zip(worth, likely, prediction.candidates, strict=True)
-        if odds >= CERTAIN
+    promised = [
+        c.quality * weight * odds for c, weight, odds in zip(prediction.candidates, weights, likely, strict=True)
     ]
-    best, error = max(surely, default=(0.0, 0.0))
-    enough = best - policy.slack * error
+    best = max(range(len(promised)), key=promised.__getitem__)
+    slack = policy.slack if constraints.time_budget is None else 0.0
+    enough = promised[best] - slack * prediction.candidates[best].quality_error
 
     def key(index: int) -> tuple[float | Plan, ...]:
         candidate, odds, weight = prediction.candidates[index], likely[index], weights[index]
         last = _tie_break(candidate)
         if odds < UNLIKELY:
-            return (4, _overrun(candidate, constraints) / weight, candidate.seconds, *last)
-        if odds < CERTAIN:
-            return (3, -worth[index] * odds, candidate.seconds, *last)
-        if meets(candidate, constraints, policy):
+            return (3, _overrun(candidate, constraints) / weight, candidate.seconds, *last)
+        if odds >= SURE and meets(candidate, constraints, policy):
             return (0, candidate.seconds / weight, *last)
-        if worth[index] >= enough:
+        if promised[index] >= enough:
             return (1, candidate.seconds / weight, *last)
-        return (2, -worth[index], candidate.seconds, *last)
+        return (2, -promised[index], candidate.seconds, *last)
 
     order = sorted(range(len(prediction.candidates)), key=key)
     return [(prediction.candidates[index].quality, prediction.candidates[index]) for index in order]

@@ -55,6 +55,32 @@ def test_where_nothing_surely_fits_chance_and_quality_are_weighed() -> None:
     assert [c.method for _, c in ranked] == ["performance", "regression"]
 
 
+def test_time_that_is_granted_is_used() -> None:
+    cheap = candidate("feature_mapping", quality=0.960, seconds=0.01)
+    best = candidate("regression", quality=0.962, seconds=0.1)
+    for limits, first in ((NO_LIMITS, "feature_mapping"), (Constraints(time_budget=1.0), "regression")):
+        ranked = order_constrained(prediction(best, cheap), limits, IDLE, Policy(slack=0.8))
+        assert ranked[0][1].method == first
+
+
+@pytest.mark.parametrize(("quality", "first"), [(0.96, "feature_mapping"), (0.999, "regression")])
+def test_a_risk_is_taken_where_more_is_promised(quality: float, first: str) -> None:
+    """With a chance of 95 % of keeping the budget, 0.96 promises less than a sure 0.93, 0.999 more."""
+    sure = candidate("feature_mapping", quality=0.93, seconds=0.01)
+    risky = candidate("regression", quality=quality, seconds=0.1, margin=2.0)
+    ranked = order_constrained(prediction(risky, sure), Constraints(time_budget=0.2), IDLE, Policy())
+    assert ranked[0][1].method == first
+
+
+@pytest.mark.parametrize(("budget", "first"), [(0.3, "feature_mapping"), (0.5, "performance")])
+def test_a_target_is_met_by_what_surely_keeps_the_budget(budget: float, first: str) -> None:
+    """The cheaper one keeps 0.3 s with 99.5 %, 0.5 s with 99.99 %; the other promises more."""
+    cheap = candidate("performance", quality=0.97, seconds=0.1, margin=2.0)
+    sure = candidate("feature_mapping", quality=0.99, seconds=0.2)
+    limits = Constraints(quality_target=0.95, time_budget=budget)
+    assert order_constrained(prediction(cheap, sure), limits, IDLE, POLICY)[0][1].method == first
+
+
 def test_what_cannot_be_told_from_the_best_goes_by_its_cost() -> None:
     cheap = candidate("feature_mapping", quality=0.979, error=0.01, seconds=0.01)
     best = candidate("regression", quality=0.98, error=0.01, seconds=0.2)
