@@ -19,6 +19,7 @@ UNLIKELY = 0.1  # below this chance a candidate is only taken for want of others
 # Chances of keeping all budgets: from the first on a candidate counts as one that fits, from the second on it needs no
 # weighing. An overrun costs all, what a finer plan wins is a hundredth.
 CERTAIN, SURE = 0.99, 0.999
+RISKED = 0.9  # the least chance that is taken where another candidate fits
 BOUND = 0.95  # the chance of keeping the upper bounds themselves; base routing's are wide already
 _DEVIATIONS = 1.6449  # standard deviations from the middle of a normal distribution to its 95th percentile
 _NUMBER: dict[Method, int] = {method: number for number, method in enumerate(METHODS)}
@@ -116,14 +117,17 @@ def order_constrained(
 
     What a candidate promises is its quality times its chance of keeping the budgets, as an overrun costs all. Time that
     a request grants is used; without a time budget, of those that the predictor cannot tell from the best the cheapest
-    comes first. Preferences and load weigh promises and seconds, but what hardly keeps the budgets stays last.
+    comes first. Preferences and load weigh promises and seconds; they never move what may well break a budget before
+    what fits.
     """
     likely = [chance(c, constraints) for c in prediction.candidates]
     weights = [factor(c.method, constraints, host, policy) for c in prediction.candidates]
     promised = [
         c.quality * weight * odds for c, weight, odds in zip(prediction.candidates, weights, likely, strict=True)
     ]
-    best = max(range(len(promised)), key=promised.__getitem__)
+    # Where something fits, no promise is worth more than a little risk.
+    least = RISKED if max(likely) >= CERTAIN else UNLIKELY
+    best = max(range(len(promised)), key=lambda index: (likely[index] >= least, promised[index]))
     slack = policy.slack if constraints.time_budget is None else 0.0
     enough = promised[best] - slack * prediction.candidates[best].quality_error
 
@@ -131,7 +135,9 @@ def order_constrained(
         candidate, odds, weight = prediction.candidates[index], likely[index], weights[index]
         last = _tie_break(candidate)
         if odds < UNLIKELY:
-            return (3, _overrun(candidate, constraints) / weight, candidate.seconds, *last)
+            return (4, _overrun(candidate, constraints) / weight, candidate.seconds, *last)
+        if odds < least:
+            return (3, -promised[index], candidate.seconds, *last)
         if odds >= SURE and meets(candidate, constraints, policy):
             return (0, candidate.seconds / weight, *last)
         if promised[index] >= enough:

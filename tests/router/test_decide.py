@@ -23,7 +23,7 @@ from router import (
     decide,
     features_from,
 )
-from router._scoring import at_speed, fits
+from router._scoring import RISKED, at_speed, chance, fits
 from router.errors import InvalidConstraint, RouterError
 from tests.router.builders import FAST, FINE, LADDER, MIDDLE, candidate, forest, prediction
 
@@ -331,13 +331,13 @@ def test_every_valid_request_gets_one_valid_decision(
 
 
 @given(PREDICTIONS, requests(), HOSTS, POLICIES)
-def test_constrained_and_base_keep_the_budgets_whenever_any_candidate_can(
+def test_constrained_and_base_likely_keep_the_budgets_whenever_any_candidate_can(
     made: Prediction, request: Constraints, host: Host, policy: Policy
 ) -> None:
     got = decide(made, msgspec.structs.replace(request, policy="constrained"), host, policy)
     chosen = [c for c in here(made, host) if (c.method, c.plan) == (got.primary_method, got.plan)]
     if any(fits(c, request) for c in here(made, host)):
-        assert any(fits(c, request) for c in chosen)
+        assert any(chance(c, request) >= RISKED for c in chosen)
 
 
 @given(PREDICTIONS, requests(), HOSTS, POLICIES, st.randoms(use_true_random=False))
