@@ -7,7 +7,7 @@ import msgspec
 from router._decision import RoutingDecision
 from router._prediction import Candidate, Method, Prediction
 from router._request import Constraints, Host, Policy, PolicyName
-from router._scoring import at_speed, fits, meets, order_base, order_constrained, order_weighted
+from router._scoring import at_speed, chance, fits, meets, order_base, order_constrained, order_weighted
 from router.errors import InvalidConstraint, RouterError
 
 MOST_FALLBACKS = 3
@@ -121,12 +121,19 @@ def _verdict(best: Candidate, prediction: Prediction, constraints: Constraints, 
         limits.append(f"{constraints.svg_budget / 1000:.1f} kB")
     within = f" within {' and '.join(limits)}" if limits else ""
     if not fits(best, constraints):
+        if any(fits(c, constraints) for c in prediction.candidates):
+            return f"promises most{within}, with a chance of {chance(best, constraints):.0%}"
         return f"nothing surely fits{within}, so the nearest to it"
     target = constraints.quality_target
     if target is not None and meets(best, constraints, policy):
         return f"the cheapest that meets {target:.3f}{within}"
     finest = max(c.quality for c in prediction.candidates if fits(c, constraints))
-    said = "the best quality" if best.quality >= finest else "the cheapest of those about as good as the best"
+    if best.quality >= finest:
+        said = "the best quality"
+    elif constraints.time_budget is None:
+        said = "the cheapest of those about as good as the best"
+    else:
+        said = "the best of quality and safety"
     if target is None:
         return f"{said}{within}"
     return f"{said}{within} ({target:.3f} is {'not certain' if best.quality >= target else 'out of reach'})"

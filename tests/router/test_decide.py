@@ -189,6 +189,22 @@ def test_reasoning_says_the_numbers(limits: dict[str, Any], policy: Policy, sent
     assert decide(made, Constraints(**limits), policy=policy).reasoning == sentence
 
 
+@pytest.mark.parametrize(
+    ("budget", "verdict"),
+    [
+        pytest.param(0.2, "promises most within 200 ms, with a chance of 95%", id="a little risk"),
+        pytest.param(0.3, "the best quality within 300 ms", id="hardly any"),
+        pytest.param(0.11, "the best of quality and safety within 110 ms", id="not worth it"),
+    ],
+)
+def test_reasoning_says_what_is_risked(budget: float, verdict: str) -> None:
+    sure = candidate("performance", quality=0.93, seconds=0.01)
+    risky = candidate("regression", quality=0.999, seconds=0.1, margin=2.0)
+    better = candidate("feature_mapping", quality=0.931, seconds=0.05, margin=1.7)
+    got = decide(prediction(sure, better, risky), Constraints(time_budget=budget))
+    assert f": {verdict} of 3 candidates" in got.reasoning
+
+
 @pytest.mark.parametrize("policy", get_args(PolicyName))
 @pytest.mark.parametrize(
     ("base", "reason", "sentence"),
