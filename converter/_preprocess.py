@@ -7,7 +7,7 @@ from PIL import Image
 
 from converter.errors import ResultTooLarge
 from router import Plan
-from router.pixels import Pixels, is_opaque, premultiplied
+from router.pixels import CELLS, Pixels, cells_of, is_opaque, nearest, premultiplied
 
 MOST_TRACED_PIXELS = 256 * 2**20
 # Longer sides VTracer refuses; one row may be put on top (see `_trace`).
@@ -15,7 +15,6 @@ LONGEST_TRACED_SIDE = 65_534
 HALF = 128
 MOST_PALETTE_PIXELS = 65536  # a sample of this size finds the same palette
 NEAR = 6  # of 255 in each channel: what lies so near to a flat colour comes out as that colour (`_colors`)
-CELLS = 2**15  # colours told apart when they are given to a palette
 # (diameter, colour sigma, space sigma) of the bilateral filter for denoise 1, 2, 3.
 _BILATERAL = {1: (5, 20.0, 2.0), 2: (5, 40.0, 3.0), 3: (7, 60.0, 4.0)}
 
@@ -106,16 +105,15 @@ def _snapped(pixels: Pixels, palette: NDArray[np.uint8]) -> Pixels:
     if not len(palette):
         return pixels
     words = np.ascontiguousarray(pixels).view(np.uint32)[..., 0]
-    cell = ((words & 0xF8) << 7) | ((words & 0xF800) >> 6) | ((words & 0xF80000) >> 19)
+    cell = cells_of(words)
     own = cell.ravel()
     counts = np.bincount(own, minlength=CELLS)
     found = np.flatnonzero(counts)
     sums = [np.bincount(own, weights=pixels[..., channel].ravel(), minlength=CELLS)[found] for channel in range(3)]
     means = (np.stack(sums, axis=1) / counts[found, None]).astype(np.float32)
-    centres = palette.astype(np.float32)
-    nearest = np.zeros(CELLS, np.intp)
-    nearest[found] = (-2 * means @ centres.T + (centres**2).sum(axis=1)).argmin(axis=1)
+    entry_of = np.zeros(CELLS, np.intp)
+    entry_of[found] = nearest(means, palette.astype(np.float32))
     opaque = np.zeros((len(palette), 4), np.uint8)
     opaque[:, :3] = palette
-    colors = opaque.view(np.uint32)[:, 0][nearest]
+    colors = opaque.view(np.uint32)[:, 0][entry_of]
     return np.asarray((colors[cell] | (words & np.uint32(0xFF000000))).view(np.uint8)).reshape(pixels.shape)

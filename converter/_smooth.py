@@ -21,7 +21,6 @@ TOLERANCE = 0.45
 # Of strokes one pixel wide, which an image has at its native size, more would be left out.
 NATIVE_TOLERANCE = 0.3
 
-
 Points = NDArray[np.int32]
 _NUMBERS = str.maketrans("MLZ,", "    ")
 
@@ -42,15 +41,18 @@ def smoothed(paths: Sequence[str], flat: Colors, speckle: int = 0, tolerance: fl
     corners = np.array(" ".join(texts).translate(_NUMBERS).split(), dtype=np.int32).reshape(-1, 2)
     moved = np.array([(left, top) for _, _, left, top in found], dtype=np.int32)
     corners += np.repeat(np.repeat(moved, rings, axis=0), counts, axis=0)
-    kept = _areas(corners, counts)[rings.cumsum() - rings] > speckle**2
-    corners, counts = corners[np.repeat(np.repeat(kept, rings), counts)], counts[np.repeat(kept, rings)]
-    if not len(counts):
-        return []
+    fills = [fill for _, fill, *_ in found]
+    if speckle:
+        large = _areas(corners, counts)[rings.cumsum() - rings] > speckle**2
+        of_large = np.repeat(large, rings)
+        corners, counts, rings = corners[np.repeat(of_large, counts)], counts[of_large], rings[large]
+        fills = [fill for fill, kept in zip(fills, large.tolist(), strict=True) if kept]
+        if not fills:
+            return []
     outlines = (_fewer(points, tolerance) for points in _split(*cut(corners, counts)))
-    fills = map(color, exact([fill for (_, fill, *_), large in zip(found, kept, strict=True) if large], flat))
     return [
-        f'<path d="{"".join(_text(next(outlines)) for _ in range(count))}" fill="{fill}"/>'
-        for count, fill in zip(rings[kept].tolist(), fills, strict=True)
+        f'<path d="{"".join(_text(next(outlines)) for _ in range(count))}" fill="{color(fill)}"/>'
+        for count, fill in zip(rings.tolist(), exact(fills, flat), strict=True)
     ]
 
 

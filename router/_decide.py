@@ -7,7 +7,7 @@ import msgspec
 from router._decision import RoutingDecision
 from router._prediction import Candidate, Method, Prediction
 from router._request import Constraints, Host, Policy, PolicyName
-from router._scoring import at_speed, chance, fits, meets, order_base, order_constrained, order_weighted
+from router._scoring import at_speed, chance, fits, order_base, order_constrained, order_weighted, surely_meets
 from router.errors import InvalidConstraint, RouterError
 
 MOST_FALLBACKS = 3
@@ -125,7 +125,7 @@ def _verdict(best: Candidate, prediction: Prediction, constraints: Constraints, 
             return f"promises most{within}, with a chance of {chance(best, constraints):.0%}"
         return f"nothing surely fits{within}, so the nearest to it"
     target = constraints.quality_target
-    if target is not None and meets(best, constraints, policy):
+    if target is not None and surely_meets(best, constraints, policy):
         return f"the cheapest that meets {target:.3f}{within}"
     finest = max(c.quality for c in prediction.candidates if fits(c, constraints))
     if best.quality >= finest:

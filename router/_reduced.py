@@ -18,7 +18,7 @@ Cells = NDArray[np.uint32]
 ENLARGED = 2
 VISIBLE = 128  # alpha from which on a binary matte shows a pixel
 ROUNDS = 2  # of Lloyd's algorithm: later ones hardly move a colour
-_CELLS = 2**15  # colours told apart: five bits a channel
+CELLS = 2**15  # colours told apart: five bits a channel
 _LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
@@ -34,12 +34,12 @@ def reduced(pixels: Pixels, shown: Pixels, counts: Sequence[int], ground: int) -
     alpha = cv2.resize(cv2.extractChannel(pixels, 3), size, interpolation=cv2.INTER_CUBIC)
     hole = cv2.compare(alpha, VISIBLE, cv2.CMP_LT)
     words = np.ascontiguousarray(pixels).view(np.uint32)[..., 0]
-    occurring = np.flatnonzero(np.bincount(cells.ravel(), minlength=_CELLS))
+    occurring = np.flatnonzero(np.bincount(cells.ravel(), minlength=CELLS))
     middles = _middles(occurring)
     planes = []
     for palette in palettes(words[words >= VISIBLE << 24], counts):
-        levels = np.zeros(_CELLS, np.uint8)
-        levels[occurring] = (palette @ _LUMINANCE + 0.5).astype(np.uint8)[_nearest(middles, palette)]
+        levels = np.zeros(CELLS, np.uint8)
+        levels[occurring] = (palette @ _LUMINANCE + 0.5).astype(np.uint8)[nearest(middles, palette)]
         drawn = levels[cells]
         drawn[hole > 0] = ground
         planes.append(np.asarray(cv2.resize(drawn, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8))
@@ -52,7 +52,7 @@ def palettes(words: Cells, counts: Sequence[int]) -> list[Colors]:
     Each begins with the colour used most, then takes the one that the others serve worst (k-means++ without its dice),
     and settles.
     """
-    sizes = np.bincount(_cells_of(words), minlength=_CELLS) if len(words) else np.eye(1, _CELLS, dtype=np.intp)[0]
+    sizes = np.bincount(cells_of(words), minlength=CELLS) if len(words) else np.eye(1, CELLS, dtype=np.intp)[0]
     occurring = np.flatnonzero(sizes)
     colors, weights = _middles(occurring), sizes[occurring].astype(np.float32)
     first = [int(weights.argmax())]
@@ -66,7 +66,7 @@ def palettes(words: Cells, counts: Sequence[int]) -> list[Colors]:
 def _settled(colors: Colors, weights: Colors, palette: Colors) -> Colors:
     """Return a palette moved into the middle of what it serves; a colour that serves nothing stays."""
     for _ in range(ROUNDS):
-        own = _nearest(colors, palette)
+        own = nearest(colors, palette)
         total = np.bincount(own, weights=weights, minlength=len(palette))
         sums = [np.bincount(own, weights=weights * channel, minlength=len(palette)) for channel in colors.T]
         means = np.stack(sums, axis=1) / np.maximum(total, 1)[:, None]
@@ -78,16 +78,17 @@ def _apart(colors: Colors, index: int) -> Colors:
     return np.asarray(((colors - colors[index]) ** 2).sum(axis=1))
 
 
-def _nearest(colors: Colors, palette: Colors) -> NDArray[np.intp]:
+def nearest(colors: Colors, palette: Colors) -> NDArray[np.intp]:
     """Return the index of the palette's nearest colour to each of some others."""
     return np.asarray((-2 * colors @ palette.T + (palette**2).sum(axis=1)).argmin(axis=1))
 
 
 def _cells(pixels: Pixels) -> Cells:
-    return _cells_of(np.ascontiguousarray(pixels).view(np.uint32)[..., 0])
+    return cells_of(np.ascontiguousarray(pixels).view(np.uint32)[..., 0])
 
 
-def _cells_of(words: Cells) -> Cells:
+def cells_of(words: Cells) -> Cells:
+    """Return the cell, below `CELLS`, of each RGBA pixel given as a word."""
     return np.asarray(((words & 0xF8) << 7) | ((words & 0xF800) >> 6) | ((words & 0xF80000) >> 19))
 
 

@@ -61,6 +61,11 @@ def meets(candidate: Candidate, constraints: Constraints, policy: Policy) -> boo
     return target is not None and candidate.quality - policy.caution * candidate.quality_error >= target
 
 
+def surely_meets(candidate: Candidate, constraints: Constraints, policy: Policy) -> bool:
+    """Tell whether a candidate is believed to reach the quality target and is sure to keep the budgets."""
+    return meets(candidate, constraints, policy) and chance(candidate, constraints) >= SURE
+
+
 def factor(method: Method, constraints: Constraints, host: Host, policy: Policy) -> float:
     """Return what preferences and the host's load multiply a method's score by."""
     value = PREFERRED if method in constraints.preferred else AVOIDED if method in constraints.avoided else 1.0
@@ -138,7 +143,7 @@ def order_constrained(
             return (4, _overrun(candidate, constraints) / weight, candidate.seconds, *last)
         if odds < least:
             return (3, -promised[index], candidate.seconds, *last)
-        if odds >= SURE and meets(candidate, constraints, policy):
+        if surely_meets(candidate, constraints, policy):
             return (0, candidate.seconds / weight, *last)
         if promised[index] >= enough:
             return (1, candidate.seconds / weight, *last)

@@ -99,8 +99,8 @@ class Formulas(NamedTuple):
 # A trace at 1x with few layers: 5 kB and 30 ms on average, next to the least there is; small files are what the other
 # methods lack. `fit` finds none that is cheaper.
 PERFORMANCE = Plan(mode="smooth", filter_speckle=2, layer_difference=48)
-# Of 180 training images up to 60 px, 1x leaves one in ten below 0.8 and takes 1 to 2 ms; this leaves one in a hundred
-# there, in 2 to 6 ms and twice the bytes.
+# Of 180 training images up to 60 px, 1x leaves thirteen below 0.8 and takes 1 to 2 ms; this leaves one there, in 2 to
+# 6 ms and twice the bytes.
 PERFORMANCE_SMALL = Plan(mode="smooth", palette=8, color_precision=8, filter_speckle=2, layer_difference=24)
 FORMULAS = Formulas(
     palette=Line(2.48, 2.87, 3, 64),

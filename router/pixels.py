@@ -7,6 +7,7 @@ import numpy as np
 from router._decode import MAX_BYTES, MAX_PIXELS, Pixels, decode
 from router._features import Features
 from router._measure import backdrop, composite, is_opaque, luminance_on, measure
+from router._reduced import CELLS, cells_of, nearest
 
 # A side of the reduced picture kept for thumbnails: enough for the 224 px of older exports.
 PICTURE_SIDE = 256
@@ -64,16 +65,19 @@ def _resize(pixels: Pixels, width: int, height: int) -> Pixels:
 
 
 __all__ = [
+    "CELLS",
     "MAX_BYTES",
     "MAX_PIXELS",
     "Pixels",
     "Sample",
     "backdrop",
+    "cells_of",
     "composite",
     "decode",
     "is_opaque",
     "luminance_on",
     "measure",
+    "nearest",
     "premultiplied",
     "sample",
     "sample_of",

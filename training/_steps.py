@@ -272,7 +272,8 @@ def _regressor(work: Work) -> bytes:
 
 def _regressor_features(work: Work) -> tuple[str, ...]:
     spec = describe(work.fitted).manifest.regressor
-    return FEATURE_NAMES if spec is None else spec.names
+    assert spec is not None
+    return spec.names
 
 
 def _specs(work: Work) -> tuple[list[ImageSpec], list[FamilyMissing]]:

@@ -23,7 +23,7 @@ from router import (
     decide,
     features_from,
 )
-from router._scoring import RISKED, at_speed, chance, fits
+from router._scoring import BOUND, RISKED, at_speed, chance, fits
 from router.errors import InvalidConstraint, RouterError
 from tests.router.builders import FAST, FINE, LADDER, MIDDLE, candidate, forest, prediction
 
@@ -205,6 +205,12 @@ def test_reasoning_says_what_is_risked(budget: float, verdict: str) -> None:
     assert f": {verdict} of 3 candidates" in got.reasoning
 
 
+def test_a_target_is_not_said_to_be_met_where_the_budget_may_break() -> None:
+    likely = candidate("performance", quality=0.97, seconds=0.1, margin=2.0)  # keeps 0.3 s with 99.5 %
+    got = decide(prediction(likely), Constraints(quality_target=0.95, time_budget=0.3))
+    assert ": the best quality within 300 ms (0.950 is not certain) of 1 candidate" in got.reasoning
+
+
 @pytest.mark.parametrize("policy", get_args(PolicyName))
 @pytest.mark.parametrize(
     ("base", "reason", "sentence"),
@@ -354,6 +360,8 @@ def test_constrained_and_base_likely_keep_the_budgets_whenever_any_candidate_can
     chosen = [c for c in here(made, host) if (c.method, c.plan) == (got.primary_method, got.plan)]
     if any(fits(c, request) for c in here(made, host)):
         assert any(chance(c, request) >= RISKED for c in chosen)
+    if made.lane == "base" and any(chance(c, request) >= BOUND for c in here(made, host)):
+        assert any(chance(c, request) >= BOUND for c in chosen)
 
 
 @given(PREDICTIONS, requests(), HOSTS, POLICIES, st.randoms(use_true_random=False))
