@@ -76,10 +76,11 @@ def serve(settings: Settings) -> int:
         anyio.run(run, backend_options={"use_uvloop": _has_uvloop()})
     except DaemonError as error:
         _log.error("cannot serve", reason=str(error))
-        return EXIT_TAKEN if isinstance(error, SocketTaken) else EXIT_FAILED
-    code = EXIT_STOPPED if service[0].finished else EXIT_UNFINISHED
-    if service[0].stuck:
-        # A thread that does not end must not keep the process: the usual way out could wait for it.
+        code = EXIT_TAKEN if isinstance(error, SocketTaken) else EXIT_FAILED
+    else:
+        code = EXIT_STOPPED if service[0].finished else EXIT_UNFINISHED
+    if service and service[0].stuck:
+        # The usual way out could wait for a thread that does not end, and aborts if it ends one in native code.
         _log.warning("leaving a thread behind", code=code)
         sys.stderr.flush()
         os._exit(code)

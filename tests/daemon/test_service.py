@@ -150,11 +150,15 @@ def test_what_keeps_it_from_starting_is_one_line_and_a_code(flags: list[str], co
 
 
 def test_without_a_decision_about_its_own_image_it_does_not_serve(start: StartDaemon, tmp_path: Path) -> None:
-    daemon = start(models=tmp_path / "none", request_timeout=1e-6, wait=False)
+    """The thread is in native code, where Python cannot end it, when the daemon leaves."""
+    sleep = "import ctypes, daemon.service\ndaemon.service.sample = lambda *_: ctypes.CDLL(None).sleep(3600)"
+    daemon = start(models=tmp_path / "none", request_timeout=0.3, wait=False, before=sleep)
     assert daemon.process.wait(PATIENCE) == EXIT_FAILED
-    assert "cannot serve" in daemon.log.read_text().splitlines()[-1]
-    assert "see request-timeout" in daemon.log.read_text().splitlines()[-1]
     assert not daemon.path.exists()
+    *_, reason, last = daemon.log.read_text().splitlines()
+    assert "cannot serve" in reason
+    assert "see request-timeout" in reason
+    assert "leaving a thread behind" in last
 
 
 @pytest.fixture(scope="module")
