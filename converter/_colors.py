@@ -8,8 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from converter._preprocess import HALF, NEAR
-from router.pixels import Pixels
+from router.pixels import HALF, NEAR, Pixels
 
 # A colour is flat from this share of the visible pixels on; so many pixels tell.
 LEAST_SHARE, SAMPLE = 0.02, 8192

@@ -10,11 +10,11 @@ import vtracer
 
 from converter._colors import NO_COLORS, Colors, flat_colors
 from converter._compact import compact
-from converter._preprocess import HALF, cut_alpha, prepare
+from converter._preprocess import cut_alpha, prepare
 from converter._smooth import HALF_PIXELS, NATIVE_TOLERANCE, smoothed
 from converter.errors import ConversionFailed
 from router import Plan
-from router.pixels import Pixels, is_opaque
+from router.pixels import HALF, Pixels, is_opaque
 
 # Soft alpha in layers: a pixel shows once its alpha reaches a layer's threshold; stacked opacities add up to the
 # middle of each band. Four bands keep the step between neighbours below what the eye sees as an outline.

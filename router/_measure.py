@@ -19,6 +19,8 @@ SOFT_LOW, SOFT_HIGH = 8, 247
 MOST_TEXT_PARTS = 400
 MOST_COLOR_PIXELS = 65536  # every n-th row is enough to count colours
 _HASH_BITS = 18
+# Slopes within 3 degrees of a multiple of 45, the steeper axis as the base.
+_UPRIGHT, _DIAGONAL = np.tan(np.radians([3, 42])).astype(np.float32)
 
 Grey = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -163,7 +165,8 @@ def _colors(view: Pixels) -> tuple[float, float]:
     """Return distinct visible colours (by linear counting, Whang 1990) and the palette that covers 95 %."""
     rows = view[:: max(1, -(-view.shape[0] * view.shape[1] // MOST_COLOR_PIXELS))]
     words = np.ascontiguousarray(rows).view(np.uint32).ravel()
-    words = words[words >= 1 << 24]  # alpha is the highest byte: visible pixels only
+    visible = words >= 1 << 24  # alpha is the highest byte
+    words = words if visible.all() else words[visible]
     if not words.size:
         return 1.0, 1.0
     cells = (words * np.uint32(2654435761)) >> np.uint32(32 - _HASH_BITS)
@@ -202,9 +205,9 @@ def _text_probability(grey: Grey) -> float:
 def _geometric_score(dx: NDArray[np.float32], dy: NDArray[np.float32], edges: Mask) -> float:
     if not edges.any():
         return 0.0
-    angle = cv2.phase(dx[edges], dy[edges], angleInDegrees=True)
-    off = np.abs((angle + 22.5) % 45 - 22.5)
-    return float((off <= 3).mean())
+    across, along = np.abs(dx[edges]), np.abs(dy[edges])
+    low, high = np.minimum(across, along), np.maximum(across, along)
+    return float(((low <= _UPRIGHT * high) | (low >= _DIAGONAL * high)).mean())
 
 
 def _corner_density(grey: Grey) -> float:

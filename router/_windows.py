@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from router._decode import Pixels
+from router._palette import palettes
 from router._reduced import reduced
 
 Grey = NDArray[np.uint8]
@@ -52,7 +53,7 @@ def windows(pixels: Pixels, ground: int) -> Windows:
     inside = _Inside(plane.shape, down, across)
     compared = _Compared(plane, inside)
     variance = inside(compared.variance)
-    few, more = reduced(tiled, tiled if opaque else _over(tiled, ground), FEW_COLORS, ground)
+    few, more = reduced(tiled if opaque else _over(tiled, ground), palettes(pixels, FEW_COLORS), ground)
     return Windows(
         smoothness=float((C2 / (variance + np.float32(C2))).mean()),
         faint_texture=_between(variance, FAINT, MIDDLE),

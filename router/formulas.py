@@ -103,12 +103,12 @@ PERFORMANCE = Plan(mode="smooth", filter_speckle=2, layer_difference=48)
 # 6 ms and twice the bytes.
 PERFORMANCE_SMALL = Plan(mode="smooth", palette=8, color_precision=8, filter_speckle=2, layer_difference=24)
 FORMULAS = Formulas(
-    palette=Line(2.48, 2.87, 3, 64),
-    layer_difference=Line(46.59, -7.88, 0, 64),
-    filter_speckle=Line(1.04, 0.36, 1, 8),
-    denoise=Line(-0.88, 0.01, 0, 3),
-    soft_interior=0.0174,
-    hard_alpha=0.86,
+    palette=Line(1.61, 2.35, 3, 64),
+    layer_difference=Line(31.65, -15.18, 0, 64),
+    filter_speckle=Line(0.43, 0.1, 1, 8),
+    denoise=Line(-0.85, 0.0, 0, 3),
+    soft_interior=0.009,
+    hard_alpha=0.8084,
 )
 
 

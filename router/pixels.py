@@ -7,7 +7,7 @@ import numpy as np
 from router._decode import MAX_BYTES, MAX_PIXELS, Pixels, decode
 from router._features import Features
 from router._measure import backdrop, composite, is_opaque, luminance_on, measure
-from router._reduced import CELLS, cells_of, nearest
+from router._palette import CELLS, HALF, NEAR, as_words, cells, cells_of, nearest, palettes
 
 # A side of the reduced picture kept for thumbnails: enough for the 224 px of older exports.
 PICTURE_SIDE = 256
@@ -66,11 +66,15 @@ def _resize(pixels: Pixels, width: int, height: int) -> Pixels:
 
 __all__ = [
     "CELLS",
+    "HALF",
     "MAX_BYTES",
     "MAX_PIXELS",
+    "NEAR",
     "Pixels",
     "Sample",
+    "as_words",
     "backdrop",
+    "cells",
     "cells_of",
     "composite",
     "decode",
@@ -78,6 +82,7 @@ __all__ = [
     "luminance_on",
     "measure",
     "nearest",
+    "palettes",
     "premultiplied",
     "sample",
     "sample_of",

@@ -7,8 +7,8 @@ import pytest
 
 from converter import run_plan
 from converter._colors import LEAST_SHARE, NO_COLORS, SAMPLE, exact, flat_colors
-from converter._preprocess import NEAR
 from router import Plan
+from router.pixels import NEAR
 from tests.converter.pictures import checked, clear, wordmark
 from tests.router.drawings import plain, ramp
 
