@@ -27,6 +27,7 @@ from training._network import OUTPUTS, Predictor
 from training._policyfile import POLICY_FILES, TrainedPolicy, write_policy_files
 from training._run import THUMBNAIL
 from training._tables import LOG2_COLUMNS, LOG_FEATURES, PLAN_CODES, PLAN_COLUMNS, Array
+from training._trees import ML_DOMAIN, ML_OPSET
 
 REGRESSOR = "plan_regressor.onnx"
 INPUTS = ("features", "thumbnail", "has_thumbnail", "plans")
@@ -111,6 +112,7 @@ def _write_networks(network: Predictor, sample: tuple[Array, Array, Array], fold
             output_names=["out"],
             dynamic_axes={"plans": {0: "candidates"}, "out": {0: "candidates"}},
             opset_version=OPSET,
+            custom_opsets={ML_DOMAIN: ML_OPSET},
             dynamo=False,
         )
     onnx.checker.check_model(str(folder / "quality_predictor.onnx"))

@@ -1,11 +1,15 @@
-"""Boosted trees as a torch module answer what scikit-learn answers, eagerly and traced, for any number of rows."""
+"""Boosted trees as a torch module answer what scikit-learn answers, eagerly, traced and as ONNX, for any rows."""
+
+import io
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import torch
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from training._trees import Trees
+from training._trees import ML_DOMAIN, ML_OPSET, Trees
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +43,36 @@ def test_a_traced_walk_takes_any_number_of_rows(
     assert torch.equal(traced(some), trees(some))
 
 
+def as_onnx(trees: Trees, columns: int) -> bytes:
+    buffer = io.BytesIO()
+    torch.onnx.export(
+        trees.eval(),
+        (torch.zeros(3, columns),),
+        buffer,
+        input_names=["rows"],
+        dynamic_axes={"rows": {0: "count"}},
+        opset_version=17,
+        custom_opsets={ML_DOMAIN: ML_OPSET},
+        dynamo=False,
+    )
+    return buffer.getvalue()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_onnx_has_all_trees_in_one_operator(rows: np.ndarray, ensembles: list[HistGradientBoostingRegressor]) -> None:
+    written = as_onnx(Trees(ensembles), rows.shape[1])
+    onnx.checker.check_model(written)
+    assert [node.op_type for node in onnx.load_from_string(written).graph.node].count("TreeEnsemble") == 1
+    session = onnxruntime.InferenceSession(written)
+    for count in (1, 8, 300):
+        (said,) = session.run(None, {"rows": rows[:count]})
+        assert said == pytest.approx(np.column_stack([one.predict(rows[:count]) for one in ensembles]), abs=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_an_ensemble_of_one_leaf_is_a_constant() -> None:
     flat = HistGradientBoostingRegressor(max_iter=2, early_stopping=False).fit(np.zeros((40, 1)), np.full(40, 3.0))
-    assert Trees([flat])(torch.zeros(2, 1)).tolist() == [[3.0], [3.0]]
+    trees = Trees([flat])
+    assert trees(torch.zeros(2, 1)).tolist() == [[3.0], [3.0]]
+    session = onnxruntime.InferenceSession(as_onnx(trees, 1))
+    assert session.run(None, {"rows": np.zeros((2, 1), np.float32)})[0].tolist() == [[3.0], [3.0]]
