@@ -19,14 +19,13 @@ Places = NDArray[np.int64]
 class Trees(nn.Module):
     """Boosted ensembles, one an output, walked all together: [rows, columns] to [rows, outputs].
 
-    Nodes of all trees lie in flat arrays; a leaf leads to itself, so that all walks may take as many steps.
+    Nodes of all trees lie in flat arrays; a leaf leads to itself, so that all walks may take as many steps. scikit-learn
+    puts what lies left of a node right behind it. `number` is a node's threshold, or a leaf's value.
     """
 
     feature: Tensor
-    threshold: Tensor
-    left: Tensor
+    number: Tensor
     right: Tensor
-    value: Tensor
     roots: Tensor
     output_of: Tensor
     baseline: Tensor
@@ -40,16 +39,14 @@ class Trees(nn.Module):
         own, root = np.arange(len(nodes)), np.repeat(roots, counts)
         leaf = nodes["is_leaf"].astype(bool)
         self.depth = int(max(nodes["depth"].max() for _, nodes in trees))
-        # Steps rather than places: they fit into 16 bits.
-        left = np.where(leaf, 0, nodes["left"].astype(np.int64) + root - own)
-        right = np.where(leaf, 0, nodes["right"].astype(np.int64) + root - own)
+        left, right = (np.where(leaf, own, nodes[side].astype(np.int64) + root) for side in ("left", "right"))
         output = np.repeat([output for output, _ in trees], counts)
-        self._attributes = _attributes(nodes, roots, own + left, own + right, output)
+        self._attributes = _attributes(nodes, roots, left, right, output)
         self.register_buffer("feature", torch.tensor(np.where(leaf, 0, nodes["feature_idx"]).astype(np.int16)))
-        self.register_buffer("threshold", torch.tensor(nodes["num_threshold"].astype(np.float32)))
-        self.register_buffer("left", torch.tensor(left.astype(np.int16)))
-        self.register_buffer("right", torch.tensor(right.astype(np.int16)))
-        self.register_buffer("value", torch.tensor(np.where(leaf, nodes["value"], 0).astype(np.float32)))
+        numbers = np.where(leaf, nodes["value"], nodes["num_threshold"])
+        self.register_buffer("number", torch.tensor(numbers.astype(np.float32)))
+        # Steps rather than places: they fit into 16 bits, and a leaf's is 0.
+        self.register_buffer("right", torch.tensor((right - own).astype(np.int16)))
         self.register_buffer("roots", torch.tensor(roots))
         outputs = torch.tensor([output for output, _ in trees])
         self.register_buffer("output_of", nn.functional.one_hot(outputs, len(ensembles)).float())
@@ -66,9 +63,9 @@ class Trees(nn.Module):
         place = self.roots + torch.zeros_like(rows[:, :1], dtype=torch.int64)
         for _ in range(self.depth):
             seen = torch.gather(rows, 1, self.feature[place].long())
-            goes_left = seen <= self.threshold[place]
-            place = place + torch.where(goes_left, self.left[place].long(), self.right[place].long())
-        answer: Tensor = self.value[place] @ self.output_of + self.baseline
+            right = self.right[place].long()
+            place = place + torch.where(seen <= self.number[place], right.sign(), right)
+        answer: Tensor = self.number[place] @ self.output_of + self.baseline
         return answer
 
 
