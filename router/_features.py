@@ -79,6 +79,10 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     """0..1: SSIM of the image against itself enlarged twice, in a palette of four colours, and drawn back."""
     in_sixteen_colors: float | None = None
     """0..1: the same in sixteen colours: what is left when colours are no matter."""
+    corners_in_four: float | None = None
+    """Corners of the outlines in that palette of four colours per 1,000 pixels, enlarged: what makes an SVG long."""
+    corners_in_sixteen: float | None = None
+    """The same in sixteen colours."""
 
     def __post_init__(self) -> None:
         for name in FEATURE_NAMES:

@@ -29,7 +29,7 @@ POSTER_BITS = 5  # dropped of 8: what eight levels leave of an image
 
 
 class Windows(msgspec.Struct, frozen=True):
-    """Shares and similarities, all 0..1; `router.Features` says what each means."""
+    """Shares and similarities, 0..1, and numbers of corners; `router.Features` says what each means."""
 
     smoothness: float
     faint_texture: float
@@ -40,6 +40,8 @@ class Windows(msgspec.Struct, frozen=True):
     despeckled: float
     in_four_colors: float
     in_sixteen_colors: float
+    corners_in_four: float
+    corners_in_sixteen: float
 
 
 def windows(pixels: Pixels, ground: int) -> Windows:
@@ -53,7 +55,8 @@ def windows(pixels: Pixels, ground: int) -> Windows:
     inside = _Inside(plane.shape, down, across)
     compared = _Compared(plane, inside)
     variance = inside(compared.variance)
-    few, more = reduced(tiled if opaque else _over(tiled, ground), palettes(pixels, FEW_COLORS), ground)
+    shown = tiled if opaque else _over(tiled, ground)
+    few, more = reduced(shown, palettes(pixels, FEW_COLORS), ground, down=down, across=across)
     return Windows(
         smoothness=float((C2 / (variance + np.float32(C2))).mean()),
         faint_texture=_between(variance, FAINT, MIDDLE),
@@ -62,8 +65,10 @@ def windows(pixels: Pixels, ground: int) -> Windows:
         hard_alpha=1.0 if opaque else _Compared(alpha, inside).similarity(_cut(alpha)),
         poster=compared.similarity(_poster(plane)),
         despeckled=compared.similarity(np.asarray(cv2.medianBlur(plane, 3), dtype=np.uint8)),
-        in_four_colors=compared.similarity(few),
-        in_sixteen_colors=compared.similarity(more),
+        in_four_colors=compared.similarity(few.plane),
+        in_sixteen_colors=compared.similarity(more.plane),
+        corners_in_four=few.corners,
+        corners_in_sixteen=more.corners,
     )
 
 

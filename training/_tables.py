@@ -24,6 +24,8 @@ LOG_FEATURES = (
     "corner_density",
     "part_density",
     "short_side",
+    "corners_in_four",
+    "corners_in_sixteen",
 )
 # Plan parameters as the predictor sees them: words by code, the upscale step by its logarithm.
 LOG2_COLUMNS = ("upscale",)

@@ -1,4 +1,4 @@
-"""Boosted trees as a torch module: walked step by step as TorchScript, one operator as ONNX, out of the same tensors."""
+"""Boosted trees as a torch module: walked step by step as TorchScript, one operator as ONNX, the same trees in both."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,8 +19,8 @@ Places = NDArray[np.int64]
 class Trees(nn.Module):
     """Boosted ensembles, one an output, walked all together: [rows, columns] to [rows, outputs].
 
-    Nodes of all trees lie in flat arrays; a leaf leads to itself, so that all walks may take as many steps. scikit-learn
-    puts what lies left of a node right behind it. `number` is a node's threshold, or a leaf's value.
+    Nodes of all trees lie in flat arrays; a leaf leads to itself, so that all walks may take as many steps. What lies
+    left of a node comes right behind it. `number` is a node's threshold, or a leaf's value.
     """
 
     feature: Tensor

@@ -86,6 +86,8 @@ MORE = [
     pytest.param("despeckled", noise(100), square(), id="despeckled"),
     pytest.param("in_four_colors", ramp(16), ramp(4), id="in_four_colors"),
     pytest.param("in_sixteen_colors", noise(100), square(), id="in_sixteen_colors"),
+    pytest.param("corners_in_four", square(), square(20), id="corners_in_four"),
+    pytest.param("corners_in_sixteen", square(), checks(8), id="corners_in_sixteen"),
 ]
 
 

@@ -48,7 +48,7 @@ def as_onnx(trees: Trees, columns: int) -> bytes:
     torch.onnx.export(
         trees.eval(),
         (torch.zeros(3, columns),),
-        buffer,
+        buffer,  # type: ignore[arg-type] # a stream is taken too
         input_names=["rows"],
         dynamic_axes={"rows": {0: "count"}},
         opset_version=17,
