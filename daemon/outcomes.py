@@ -2,11 +2,14 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
+import msgspec
 import structlog
 
-from daemon.speed import Speed
+from daemon import keepsake
+from daemon.speed import Learnt, Speed
 from daemon.truth import Rule, Truth
 from models import Export
 from router import METHODS, Method, Plan, Prediction
@@ -26,6 +29,15 @@ _log = structlog.get_logger("daemon.outcomes")
 # After a swap, reports that do not say whose prediction they had may still be the old export's: most conversions
 # end within this many seconds of their decision.
 LATE_SECONDS = 10.0
+_MAGIC = b"vecroute speed 1 "
+_FILE_BYTES = 4096
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    """What the next daemon is told; `at` is the time of day, seconds."""
+
+    at: float
+    learnt: dict[Method, Learnt]
 
 
 class Memory(Protocol):
@@ -80,6 +92,25 @@ class Outcomes:
     def speed(self) -> tuple[float, ...]:
         """Return `router.Host.speed` of this moment."""
         return self._speed.at(self._clock())
+
+    def save_speed(self, path: Path) -> None:
+        """Write what is known of the host's speed for the next daemon.
+
+        Raises:
+            OSError: it cannot be written; what was there before is still there.
+        """
+        kept = _Kept(time.time(), self._speed.learnt(self._clock()))
+        keepsake.save(path, _MAGIC, msgspec.msgpack.encode(kept))
+
+    def load_speed(self, path: Path) -> None:
+        """Know again what `save_speed` has written, as far as it still counts.
+
+        Raises:
+            OSError: it cannot be read.
+            ValueError: it is not ours, damaged, or of another version.
+        """
+        kept = msgspec.msgpack.decode(keepsake.load(path, _MAGIC, _FILE_BYTES), type=_Kept)
+        self._speed.recall(kept.learnt, time.time() - kept.at, self._clock())
 
     def status(self) -> OutcomeStatus:
         """Return the means over all reports."""

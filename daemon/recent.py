@@ -4,10 +4,7 @@ Kept are features and the reduced picture, packed, never the image itself. They 
 daemon stops. What cannot be read is left out: nothing depends on it but speed.
 """
 
-import contextlib
 import hashlib
-import os
-import stat
 import zlib
 from collections import OrderedDict
 from pathlib import Path
@@ -15,6 +12,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from daemon import keepsake
 from router import Features
 from router.pixels import PICTURE_SIDE, Sample
 from vecroute._version import __version__
@@ -112,41 +110,19 @@ class Recent:
         Raises:
             OSError: it cannot be written; what was there before is still there.
         """
-        body = msgspec.msgpack.encode(list(self._samples.items()))
-        unready = path.with_name(f"{path.name}.{os.getpid()}")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        try:
-            with os.fdopen(os.open(unready, flags, 0o600), "wb") as file:
-                file.write(_MAGIC + zlib.crc32(body).to_bytes(4, "little") + body)
-            unready.rename(path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                unready.unlink(missing_ok=True)
-            raise
+        keepsake.save(path, _MAGIC, msgspec.msgpack.encode(list(self._samples.items())))
 
     def load(self, path: Path) -> None:
         """Read what `save` has written.
 
         Raises:
-            OSError: it cannot be read, or is not ours.
-            ValueError: it is damaged or of another version.
+            OSError: it cannot be read.
+            ValueError: it is not ours, damaged, or of another version.
         """
-        for key, packed in _read(path):
+        body = keepsake.load(path, _MAGIC, _FILE_BYTES)
+        for key, packed in msgspec.msgpack.decode(body, type=list[tuple[bytes, Packed]]):
             self.put(key, packed)
 
     def _drop(self, key: bytes) -> None:
         if (packed := self._samples.pop(key, None)) is not None:
             self._bytes -= len(packed.picture)
-
-
-def _read(path: Path) -> list[tuple[bytes, Packed]]:
-    number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-    with os.fdopen(number, "rb") as file:
-        found = os.fstat(number)
-        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_size > _FILE_BYTES:
-            raise ValueError("it is not a file of ours")
-        data = file.read(_FILE_BYTES)
-    head = len(_MAGIC) + 4
-    if data[: len(_MAGIC)] != _MAGIC or zlib.crc32(data[head:]).to_bytes(4, "little") != data[len(_MAGIC) : head]:
-        raise ValueError("it is damaged or of another version")
-    return msgspec.msgpack.decode(data[head:], type=list[tuple[bytes, Packed]])

@@ -58,6 +58,8 @@ READERS = 2
 LOADER_QUEUE = 64
 # Descriptors beside those of clients: models, logs, event loop, files being read.
 OWN_DESCRIPTORS = 256
+# What is left to the next daemon, in files beside the socket.
+RECENT, SPEED = ".recent", ".speed"
 # How long to wait before accepting again when the host has run out of descriptors or memory.
 PAUSE_SECONDS = 0.1
 
@@ -123,7 +125,7 @@ class Service:
             _raise_descriptor_limit(settings.max_connections)
             held.callback(self._cache.close)
             self._cache.open()
-            self._load_recent()
+            self._recall()
             async with anyio.create_task_group() as keepers:
                 await keepers.start(self._obey_signals)
                 if await self._until_stopping(self._prepare):
@@ -133,7 +135,7 @@ class Service:
                     await self._serve(listener)
                 keepers.cancel_scope.cancel()
             free_packer = self._warmer.finish()
-            self._save_recent()
+            self._leave_behind()
         free = [pool.close() for pool in (self._pool, self._readers, self._loader)]
         self.stuck = not all((*free, free_packer))
         if self._unfit is not None:
@@ -260,19 +262,32 @@ class Service:
         if (watch := open_watch(os.environ)) is not None:
             keepers.start_soon(Pressure(watch, self._shed).run)
 
-    def _load_recent(self) -> None:
-        try:
-            self._recent.load(self._recent_path)
-        except FileNotFoundError:
-            return  # the first start
-        except (OSError, ValueError) as error:
-            _log.warning("what was asked last is forgotten", path=str(self._recent_path), reason=str(error))
+    def _recall(self) -> None:
+        """Know again what the daemon before us left."""
+        for load, name, lost in (
+            (self._recent.load, RECENT, "what was asked last is forgotten"),
+            (self._outcomes.load_speed, SPEED, "the host's speed is forgotten"),
+        ):
+            path = self._beside(name)
+            try:
+                load(path)
+            except FileNotFoundError:
+                continue  # the first start
+            except (OSError, ValueError) as error:
+                _log.warning(lost, path=str(path), reason=str(error))
+        self._host.sample()
 
-    def _save_recent(self) -> None:
-        try:
-            self._recent.save(self._recent_path)
-        except OSError as error:
-            _log.warning("what was asked last is not saved", path=str(self._recent_path), reason=error.strerror)
+    def _leave_behind(self) -> None:
+        """Save for the next daemon what it would have to learn again."""
+        for save, name, lost in (
+            (self._recent.save, RECENT, "what was asked last is not saved"),
+            (self._outcomes.save_speed, SPEED, "the host's speed is not saved"),
+        ):
+            path = self._beside(name)
+            try:
+                save(path)
+            except OSError as error:
+                _log.warning(lost, path=str(path), reason=error.strerror)
 
     def _shed(self) -> None:
         """Give memory back to a host that is short of it."""
@@ -281,9 +296,8 @@ class Service:
         self._recent.halve()
         self._loader.submit(lambda _: give_back_memory())
 
-    @property
-    def _recent_path(self) -> Path:
-        return self._settings.socket.with_name(self._settings.socket.name + ".recent")
+    def _beside(self, name: str) -> Path:
+        return self._settings.socket.with_name(self._settings.socket.name + name)
 
     def _dispatcher(self, work: TaskGroup) -> Dispatcher:
         routing = Routing(

@@ -6,6 +6,9 @@ that labels were measured on (ratio 1). No clock is read here.
 """
 
 import math
+from collections.abc import Mapping
+
+import msgspec
 
 from router import METHODS, Method
 from vecroute._speed import LEAST, MOST, plain_speed
@@ -22,6 +25,13 @@ LEAST_GAIN = 0.1
 MOST_STEP = math.log(2.0)
 
 
+class Learnt(msgspec.Struct, frozen=True, array_like=True):
+    """What is known of one method: the ratio's logarithm, and how many reports count."""
+
+    log: float
+    reports: float
+
+
 class _Ratio:
     """What one method's own reports say: `log` is the ratio's logarithm, `reports` how many count `at` that moment."""
 
@@ -32,13 +42,18 @@ class _Ratio:
 
     def weigh(self, now: float) -> float:
         """Return how many reports count now; a clock that goes backwards takes nothing away."""
-        return self.reports * math.pow(0.5, max(now - self.at, 0.0) / HALF_LIFE)
+        return self.reports * _left(now - self.at)
 
     def add(self, ratio: float, now: float) -> None:
         reports = self.weigh(now)
         step = min(max(math.log(ratio) - self.log, -MOST_STEP), MOST_STEP)
         self.log += step * max(1.0 / (reports + 1.0), LEAST_GAIN)
         self.reports, self.at = min(reports + 1.0, MOST_REPORTS), now
+
+
+def _left(seconds: float) -> float:
+    """Return what is left of a report's weight."""
+    return math.pow(0.5, max(seconds, 0.0) / HALF_LIFE)
 
 
 class Speed:
@@ -52,6 +67,17 @@ class Speed:
         if 0.0 < measured < math.inf and 0.0 < predicted < math.inf:
             ratio = min(max(measured / predicted, LEAST), MOST)  # a quotient of extremes may be 0 or infinite
             self._ratios[method].add(ratio, now)
+
+    def learnt(self, now: float) -> dict[Method, Learnt]:
+        """Return all that is known now, for `recall`."""
+        return {method: Learnt(ratio.log, ratio.weigh(now)) for method, ratio in self._ratios.items()}
+
+    def recall(self, learnt: Mapping[Method, Learnt], age: float, now: float) -> None:
+        """Know again what was known `age` seconds ago; what no daemon would have learnt counts as nothing."""
+        for method, one in learnt.items():
+            if math.log(LEAST) <= one.log <= math.log(MOST) and 0.0 <= one.reports <= MOST_REPORTS:
+                ratio = self._ratios[method]
+                ratio.log, ratio.reports, ratio.at = one.log, one.reports * _left(age), now
 
     def at(self, now: float) -> tuple[float, ...]:
         """Return the speed now, each ratio within 1/8 to 8 and in single precision; empty where it changes nothing."""

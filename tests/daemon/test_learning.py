@@ -92,6 +92,20 @@ def test_a_host_that_reports_itself_three_times_slower_gets_other_plans(daemon: 
         assert without.estimated_seconds == pytest.approx(finest.estimated_seconds * 3, rel=0.1)
 
 
+def test_the_next_daemon_knows_the_hosts_speed(daemon: Daemon, tmp_path: Path) -> None:
+    with daemon.client() as client:
+        _report(client, client.route(png()), times=3.0)
+    assert daemon.terminate() == 0
+    following = launch(tmp_path, daemon.path, {"models": tmp_path / "models", "watch": "false"})
+    try:
+        wait_ready(following)
+        speed = following.status().speed
+        assert speed is not None
+        assert max(speed.values()) == pytest.approx(3.0, rel=0.1)
+    finally:
+        stop(following)
+
+
 def test_readers_of_the_shared_cache_decide_as_the_daemon_does_on_a_slow_host(daemon: Daemon) -> None:
     with daemon.client() as client, daemon.client(shared_cache=True) as local:
         decision = client.route(png())

@@ -1,12 +1,14 @@
 """Outcomes: means over what was reported, what is learnt from it, whose predictions count, and no nonsense in them."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from daemon import keepsake
 from daemon.outcomes import LATE_SECONDS, Outcomes
 from daemon.truth import LEAST_REPORTS, Rule
 from models import Export
@@ -257,3 +259,23 @@ def test_the_alarm_ends_with_its_export(outcomes: Outcomes) -> None:
         outcomes.use(FakeExport("c"))
     assert outcomes.truth().drift is None
     assert [log["event"] for log in logs] == ["drift alarm ends with its export"]
+
+
+def test_the_speed_is_left_to_the_next_daemon(outcomes: Outcomes, clock: Clock, tmp_path: Path) -> None:
+    for _ in range(20):
+        outcomes.add(_report(seconds=0.4, predicted_seconds=0.2))
+    outcomes.save_speed(tmp_path / "speed")
+    following = Outcomes(Memory(), Rule(), clock)
+    following.load_speed(tmp_path / "speed")
+    assert following.speed() == pytest.approx(outcomes.speed(), rel=1e-3)
+    assert following.status().count == 0
+
+
+@pytest.mark.parametrize("body", [b"", b"nonsense", msgspec.msgpack.encode({"at": 0.0, "learnt": {"magic": [0.1, 2]}})])
+def test_a_speed_that_none_has_saved_is_refused(outcomes: Outcomes, tmp_path: Path, body: bytes) -> None:
+    outcomes.save_speed(tmp_path / "speed")
+    magic = (tmp_path / "speed").read_bytes().partition(b"1 ")[0] + b"1 "
+    keepsake.save(tmp_path / "speed", magic, body)
+    with pytest.raises(ValueError):  # noqa: PT011 - msgspec's own words
+        outcomes.load_speed(tmp_path / "speed")
+    assert outcomes.speed() == ()

@@ -65,43 +65,23 @@ def test_bytes_are_bounded_too() -> None:
     assert recent.newest_first() == [C, B]
 
 
-def test_a_file_keeps_order_and_samples_and_is_ours_alone(tmp_path: Path) -> None:
+def test_a_file_keeps_order_and_samples(tmp_path: Path) -> None:
     recent, again = Recent(), Recent()
     one, other = sample(png((10, 10))), sample(png((20, 20)))
     recent.put(A, pack(one))
     recent.put(B, pack(other))
-    (tmp_path / "recent").write_bytes(b"old")
     recent.save(tmp_path / "recent")
     again.load(tmp_path / "recent")
     assert again.newest_first() == [B, A]
     packed = again.get(A)
     assert packed is not None
     assert _same(unpack(packed), one)
-    assert (tmp_path / "recent").stat().st_mode & 0o777 == 0o600
-    assert [path.name for path in tmp_path.iterdir()] == ["recent"]
 
 
-def test_a_damaged_file_is_refused_whole(tmp_path: Path) -> None:
+def test_a_file_of_another_version_is_refused(tmp_path: Path) -> None:
     recent = Recent()
-    recent.put(A, pack(sample(png())))
     recent.save(tmp_path / "recent")
-    good = (tmp_path / "recent").read_bytes()
-    other_version = good.replace(b"recent 1", b"recent 0", 1)
-    for bad in (b"", good[:-1], good + b"x", good[:60] + b"?" + good[61:], other_version):
-        (tmp_path / "recent").write_bytes(bad)
-        with pytest.raises(ValueError, match="damaged or of another version"):
-            recent.load(tmp_path / "recent")
-
-
-def test_a_link_is_not_followed_and_a_directory_not_read(tmp_path: Path) -> None:
-    (tmp_path / "link").symlink_to(tmp_path / "recent")
-    for path in (tmp_path / "link", tmp_path):
-        with pytest.raises((OSError, ValueError)):
-            Recent().load(path)
-
-
-def test_where_nothing_can_be_written_nothing_is_left(tmp_path: Path) -> None:
-    (tmp_path / "recent").mkdir()
-    with pytest.raises(OSError, match="directory"):
-        Recent().save(tmp_path / "recent")
-    assert [path.name for path in tmp_path.iterdir()] == ["recent"]
+    other = (tmp_path / "recent").read_bytes().replace(b"recent 1", b"recent 0", 1)
+    (tmp_path / "recent").write_bytes(other)
+    with pytest.raises(ValueError, match="another version"):
+        recent.load(tmp_path / "recent")

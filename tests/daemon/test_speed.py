@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.speed import HALF_LIFE, Speed
+from daemon.speed import HALF_LIFE, Learnt, Speed
 from router import METHODS, Method
 from vecroute._speed import LEAST, MOST
 
@@ -141,3 +141,21 @@ def test_whatever_is_reported_the_speed_is_one(reports: list[tuple[Method, float
     for method, measured, predicted, now in reports:
         speed.add(method, measured=measured, predicted=predicted, now=now)
         assert all(LEAST <= ratio <= MOST for ratio in speed.at(now))
+
+
+@pytest.mark.parametrize("age", [-5.0, 0.0, 600.0, HALF_LIFE, DAY])
+def test_the_next_daemon_goes_on_as_if_so_long_had_been_silence(age: float) -> None:
+    speed, other = Speed(), Speed()
+    now = report(speed, lambda: 2.0, 20)
+    now = report(speed, lambda: 0.5, 5, method="performance", start=now)
+    other.recall(speed.learnt(now), age, 1e6)
+    assert other.at(1e6 + 60) == pytest.approx(speed.at(now + max(age, 0) + 60))
+
+
+@pytest.mark.parametrize(
+    "learnt", [Learnt(math.nan, 5), Learnt(9.0, 5), Learnt(0.5, -1), Learnt(0.5, math.inf), Learnt(0.5, math.nan)]
+)
+def test_what_no_daemon_would_have_learnt_is_not_recalled(learnt: Learnt) -> None:
+    speed = Speed()
+    speed.recall({"ppo": learnt}, 0.0, 0.0)
+    assert speed.at(0.0) == ()
