@@ -1,6 +1,7 @@
 """The part of the predictor that learns fast: a straight line plus boosted trees for each figure, and for its error."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -15,9 +16,22 @@ from training._trees import Trees
 Floats = NDArray[np.float64]
 Rows = NDArray[np.float32]
 
-RATE = 0.1
-# Iterations, leaves and depth of one ensemble: quality hangs on more than time and bytes do, errors are noisier.
-FIGURE, QUALITY, ERROR = (120, 31, 7), (250, 63, 8), (40, 31, 7)
+
+class Size(NamedTuple):
+    """Of an ensemble: rounds, most leaves and depth of a tree, learning rate, least rows of a leaf, share of columns."""
+
+    rounds: int
+    leaves: int
+    depth: int
+    rate: float = 0.1
+    smallest: int = 20
+    columns: float = 0.5
+
+
+# Quality hangs on more than time and bytes do, errors are noisier.
+FIGURE = Size(250, 31, 8)
+QUALITY = Size(500, 63, 8, rate=0.05, smallest=60, columns=0.3)
+ERROR = Size(40, 31, 7)
 # Trees learn this power of the error: its logarithm would make the worst images as good as unseen, the error itself the
 # best. Of roots, 0.35 has the least mean error by a little.
 POWER = 0.35
@@ -29,8 +43,9 @@ HIGH = 0.95
 class Boosted(nn.Module):
     """[rows, features + plan] to quality, its expected error, and ln seconds and ln bytes with their upper bounds."""
 
-    def __init__(self, lines: list[Ridge], figures: Trees, errors: Trees, scale: float) -> None:
+    def __init__(self, derived: nn.Module, lines: list[Ridge], figures: Trees, errors: Trees, scale: float) -> None:
         super().__init__()
+        self.derived = derived
         self.line = nn.Linear(len(lines[0].coef_), len(lines))
         with torch.no_grad():
             self.line.weight.copy_(torch.tensor(np.array([line.coef_ for line in lines])))
@@ -39,6 +54,7 @@ class Boosted(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         """Return [rows, 6] in the order of the predictor's outputs."""
+        rows = self.derived(rows)
         root, seconds, size = (self.line(rows) + self.figures(rows)).unbind(-1)
         spread, slower, larger = self.errors(rows).unbind(-1)
         return torch.stack(
@@ -69,11 +85,17 @@ def fit_boosted(
     weights: Floats,
     seed: int,
     report: Callable[[], None],
+    derived: nn.Module | None = None,
 ) -> Fitted:
     """Fit on `rows` with their quality and ln seconds and ln bytes, [rows, 2]; `folds` are those of the drawings.
 
+    Lines and trees see what `derived` makes of the rows.
+
     Errors are learnt from what models say of drawings that they have not seen.
     """
+    derived = derived or nn.Identity()
+    with torch.no_grad():
+        rows = derived(torch.tensor(rows)).numpy()
     targets = np.column_stack([(1 - quality) ** POWER, logs])
     unseen = np.zeros_like(targets)
     for fold in sorted(set(folds.tolist())):
@@ -95,7 +117,7 @@ def fit_boosted(
     said = np.exp(errors[0].predict(rows))
     scale = float(np.average(off, weights=weights) / np.average(said, weights=weights))
     report()
-    return Fitted(module=Boosted(lines, Trees(trees), Trees(errors), scale).eval(), unseen=unseen)
+    return Fitted(module=Boosted(derived, lines, Trees(trees), Trees(errors), scale).eval(), unseen=unseen)
 
 
 def _fit(
@@ -112,15 +134,15 @@ def _predict(lines: list[Ridge], trees: list[HistGradientBoostingRegressor], row
     return np.column_stack([line.predict(rows) + tree.predict(rows) for line, tree in zip(lines, trees, strict=True)])
 
 
-def _ensemble(size: tuple[int, int, int], seed: int, **loss: object) -> HistGradientBoostingRegressor:
-    iterations, leaves, depth = size
+def _ensemble(size: Size, seed: int, **loss: object) -> HistGradientBoostingRegressor:
     return HistGradientBoostingRegressor(
-        max_iter=iterations,
-        learning_rate=RATE,
-        max_leaf_nodes=leaves,
-        max_depth=depth,
+        max_iter=size.rounds,
+        learning_rate=size.rate,
+        max_leaf_nodes=size.leaves,
+        max_depth=size.depth,
+        min_samples_leaf=size.smallest,
         l2_regularization=1.0,
-        max_features=0.5,
+        max_features=size.columns,
         early_stopping=False,
         random_state=seed,
         **loss,

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from router import METHODS
 from training._boosted import FOLDS, Fitted, fit_boosted
+from training._derived import Derived
 from training._hash import hash_of
 from training._network import FARTHEST, MEMBERS, Member, Predictor
 from training._tables import Array, Table
@@ -24,7 +25,7 @@ NO_THUMBNAIL, NO_FEATURE = 0.2, 0.04
 # Weights of the losses: an error of 0.01 in quality counts like one of 10 % in seconds or bytes.
 WEIGHTS = (10.0, 1.0, 1.0)
 # What the trees weigh a run of a plan that no method proposed: there are as many of those as of the others.
-UNPROPOSED = 0.4
+UNPROPOSED = 0.25
 
 
 class Scaling(msgspec.Struct, frozen=True):
@@ -136,7 +137,8 @@ def _grown(
     done = iter(range(FOLDS + 3))
     known = table.quality[own].astype(np.float64)
     weights = np.where(np.isin(table.origins[own], METHODS), 1.0, UNPROPOSED)
-    fitted = fit_boosted(rows, known, logs, folds[images], weights, seed, lambda: report(next(done), 0.0))
+    derived = Derived(scale.mean, scale.std)
+    fitted = fit_boosted(rows, known, logs, folds[images], weights, seed, lambda: report(next(done), 0.0), derived)
     unseen = np.full((len(table), 3), np.nan)
     unseen[own] = fitted.unseen
     return Fitted(module=fitted.module, unseen=unseen)

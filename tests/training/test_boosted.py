@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from training import _boosted
-from training._boosted import FOLDS, Fitted, fit_boosted
+from training._boosted import FOLDS, Fitted, Size, fit_boosted
 
 COUNT = 400
 
@@ -15,9 +15,9 @@ COUNT = 400
 @pytest.fixture(scope="module", autouse=True)
 def few_trees() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_boosted, "FIGURE", (30, 31, 7))
-        patch.setattr(_boosted, "QUALITY", (30, 31, 7))
-        patch.setattr(_boosted, "ERROR", (10, 31, 7))
+        patch.setattr(_boosted, "FIGURE", Size(30, 31, 7))
+        patch.setattr(_boosted, "QUALITY", Size(30, 31, 7))
+        patch.setattr(_boosted, "ERROR", Size(10, 31, 7))
         yield
 
 
