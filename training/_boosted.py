@@ -18,7 +18,7 @@ Rows = NDArray[np.float32]
 
 
 class Size(NamedTuple):
-    """Of an ensemble: rounds, most leaves and depth of a tree, learning rate, least rows of a leaf, share of columns."""
+    """Of an ensemble: rounds, most leaves and depth of a tree, learning rate, rows a leaf needs, share of columns."""
 
     rounds: int
     leaves: int
