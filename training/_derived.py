@@ -28,6 +28,6 @@ class Derived(nn.Module):
         palette = rows[:, _PLAN["palette"]] * PLAN_COLUMNS["palette"]
         toward = ((palette.clamp(min=1).log2() - 2) / 2).clamp(0, 1)
         own = torch.where(palette < 1, torch.ones_like(four), four + toward * (sixteen - four))
-        enlarged = torch.exp2(rows[:, _PLAN["upscale"]] * PLAN_COLUMNS["upscale"])
+        enlarged = 2.0 ** (rows[:, _PLAN["upscale"]] * PLAN_COLUMNS["upscale"])
         speckle = rows[:, _PLAN["filter_speckle"]] * PLAN_COLUMNS["filter_speckle"] / enlarged
         return torch.cat([rows, own[:, None], speckle[:, None]], dim=1)
