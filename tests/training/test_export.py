@@ -200,7 +200,7 @@ def test_a_regressor_of_any_kind_answers_as_onnx_what_the_model_chooses(
     (answer,) = session.run([session.get_outputs()[-1].name], {session.get_inputs()[0].name: rows})
     assert answer.shape == (len(rows), len(_fit.OUTPUTS))
     # Of neighbours as far away, or plans as dear, single precision may take another.
-    assert (np.abs(answer - said).max(axis=1) > 1e-3).mean() < 0.01
+    assert (np.abs(answer - said).max(axis=1) > 1e-3).mean() < 0.05
 
 
 def test_a_router_serves_it(export: Path) -> None:
