@@ -78,7 +78,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     quality_weight: float = 0.5
     time_weight: float = 0.2
     caution: float = 1.0
-    slack: float = 0.9
+    slack: float = 1.2
     high_load: float = 0.8
 
     def __post_init__(self) -> None:

@@ -41,6 +41,8 @@ ROLES = {
 }
 TOLERANCE = 1e-4
 OPSET = 17
+# What skl2onnx writes of trees though it is what runtimes assume: an eighth of a forest.
+SUPERFLUOUS = frozenset({"nodes_hitrates", "nodes_missing_value_tracks_true"})
 
 
 class Trained(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,6 +129,10 @@ def trees_as_onnx(model: BaseEstimator, width: int) -> bytes:
         options={id(model): options} if options else None,
         target_opset=OPSET,
     )
+    for node in converted.graph.node:
+        kept = [attribute for attribute in node.attribute if attribute.name not in SUPERFLUOUS]
+        del node.attribute[:]
+        node.attribute.extend(kept)
     return bytes(converted.SerializeToString())
 
 
