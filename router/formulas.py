@@ -18,8 +18,8 @@ LONGEST_TRACED_SIDE = 65_534  # VTracer refuses more
 # Short sides, pixels, up to which an image is small, and up to which it is tiny.
 SMALL, TINY = 64, 28
 MOST_DIFFERENCE = 24  # of layers on an enlarged image
-# What an image must keep in four colours (SSIM) to be traced in as few, and how many it gets otherwise: below, eight have
-# a fifth less error on 72 searched images.
+# What an image must keep in four colours (SSIM) to be traced in as few, and how many it gets otherwise: below, eight
+# have a fifth less error on 72 searched images.
 LEAST_IN_FOUR, SEVERAL = 0.9, 8
 
 

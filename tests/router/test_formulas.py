@@ -231,3 +231,12 @@ def test_no_step_makes_a_side_that_the_tracer_refuses(width: int, height: int, s
 @pytest.mark.parametrize("aspect", [1e-320, 1e-300, 1e300])
 def test_absurd_aspect_ratios_leave_the_smallest_step(aspect: float) -> None:
     assert ladder(Features(image_area=65_536.0, aspect_ratio=aspect)) == (1,)
+
+
+@pytest.mark.parametrize(
+    ("palette", "kept", "expected"), [(3, 0.89, 8), (4, 0.89, 8), (4, 0.9, 4), (6, 0.5, 6), (0, 0.5, 0), (3, None, 3)]
+)
+def test_few_colours_are_for_what_keeps_enough_of_itself_in_four(
+    palette: int, kept: float | None, expected: int
+) -> None:
+    assert spared(Plan(palette=palette), Features(in_four_colors=kept)).palette == expected
