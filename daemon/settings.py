@@ -38,7 +38,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
     """Everything about the daemon that can be set; docs/settings.md tells what each name means.
 
     Raises:
-        SettingsError: weights that do not sum to 1, or a caution or slack that is not finite.
+        SettingsError: weights that do not sum to 1, or a caution or thrift that is not finite.
     """
 
     socket: Path = msgspec.field(default_factory=default_socket)
@@ -69,7 +69,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
     quality_weight: Share = Policy().quality_weight
     time_weight: Share = Policy().time_weight
     caution: Annotated[float, Meta(ge=0)] = Policy().caution
-    slack: Annotated[float, Meta(ge=0)] = Policy().slack
+    thrift: Annotated[float, Meta(ge=0)] = Policy().thrift
     high_load: Share = Policy().high_load
     drift_error_factor: Annotated[float, Meta(ge=1, le=1000)] = Rule().error_factor
     drift_error_floor: Share = Rule().error_floor
@@ -82,7 +82,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
             self.decision_policy()
         except RouterError as error:
             raise SettingsError(
-                f"policy (base-weight, quality-weight, time-weight, caution, slack): {error}"
+                f"policy (base-weight, quality-weight, time-weight, caution, thrift): {error}"
             ) from error
 
     def decision_policy(self) -> Policy:
@@ -93,7 +93,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
             quality_weight=self.quality_weight,
             time_weight=self.time_weight,
             caution=self.caution,
-            slack=self.slack,
+            thrift=self.thrift,
             high_load=self.high_load,
         )
 

@@ -131,7 +131,7 @@ def _verdict(best: Candidate, prediction: Prediction, constraints: Constraints, 
     if best.quality >= finest:
         said = "the best quality"
     elif constraints.time_budget is None:
-        said = "the cheapest of those about as good as the best"
+        said = "the best of quality and cost"
     else:
         said = "the best of quality and safety"
     if target is None:

@@ -65,12 +65,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """How candidates are weighed. The weights sum to 1.
 
     `caution` is how many expected errors a candidate's quality must lie above the target before `constrained`
-    believes that it meets it. Where none does and no time budget is given, candidates that lie less than `slack`
-    expected errors below the best are as good as that, and the cheapest of them is taken. Both are fitted on the
-    validation families.
+    believes that it meets it. Where none does and no time budget is given, `thrift` is how much bytes and seconds
+    weigh beside ln(1 - quality) (`router.cost`); 0 takes the best whatever it costs.
 
     Raises:
-        InvalidConstraint: weights that do not sum to 1 or are negative, an unknown name, a negative caution or slack.
+        InvalidConstraint: weights that do not sum to 1 or are negative, an unknown name, a negative caution or thrift.
     """
 
     name: PolicyName = "constrained"
@@ -78,7 +77,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     quality_weight: float = 0.5
     time_weight: float = 0.2
     caution: float = 1.0
-    slack: float = 1.2
+    thrift: float = 0.75
     high_load: float = 0.8
 
     def __post_init__(self) -> None:
@@ -87,6 +86,6 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
             raise InvalidConstraint("weights", weights, "three numbers of at least 0 that sum to 1")
         if self.name not in get_args(PolicyName):
             raise InvalidConstraint("policy", self.name, "weighted or constrained")
-        for name in ("caution", "slack"):
+        for name in ("caution", "thrift"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise InvalidConstraint(name, getattr(self, name), "a number of at least 0")

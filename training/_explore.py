@@ -9,8 +9,9 @@ import optuna
 
 from converter.errors import ConverterError
 from router import Features, Plan
+from router.cost import spent
 from router.formulas import ladder
-from training._plans import MODE, Found, as_run, choices, spent
+from training._plans import MODE, Found, as_run, choices
 
 if TYPE_CHECKING:
     from training._run import Label
@@ -56,7 +57,7 @@ def suggested(trial: optuna.Trial, features: Features, step: int) -> Plan:
 
 def cost(quality: float, svg_bytes: float, seconds: float) -> float:
     """Return what a run costs: ln(1 - quality) and a little for bytes and seconds."""
-    return math.log(max(1 - quality, 1e-4)) + float(spent(svg_bytes, seconds))
+    return math.log(max(1 - quality, 1e-4)) + spent(svg_bytes, seconds)
 
 
 def found_best(labels: "Iterable[Label]") -> list[Found]:

@@ -56,7 +56,7 @@ def test_a_request_may_name_its_policy() -> None:
 
 def test_fallbacks_are_the_other_methods_in_order_without_repeats() -> None:
     ladder = (*LADDER, candidate("feature_mapping", 0.97, 0.09, upscale=3), candidate("ppo", 0.5))
-    made = decide(prediction(*ladder), Constraints(), policy=Policy(slack=0.0))
+    made = decide(prediction(*ladder), Constraints(), policy=Policy(thrift=0.0))
     assert made.fallback_methods == ("feature_mapping", "performance", "ppo")
 
 
