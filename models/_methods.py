@@ -8,7 +8,7 @@ from models._forest import Forest
 from models._policy import PolicyModel
 from models._regressor import Regressor
 from router import MAX_CANDIDATES, Features, Method, Plan
-from router.formulas import feature_mapping_plans, ladder, performance_plans, spared
+from router.formulas import feature_mapping_plans, fine_plan, ladder, performance_plans, spared
 
 
 class Roles(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,8 +32,8 @@ REGRESSION_STEPS = 4
 
 
 def refinement_start(features: Features) -> Plan:
-    """Return where the refinement starts: of the plans that need no search, the formulas' finest comes closest."""
-    return feature_mapping_plans(features)[-1]
+    """Return where the refinement starts: of the plans that need no search, the formulas' fine one comes closest."""
+    return fine_plan(features)
 
 
 def _regression(features: Features, roles: Roles) -> tuple[Plan, ...]:

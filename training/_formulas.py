@@ -4,11 +4,10 @@ import random
 from collections.abc import Sequence
 
 import msgspec
-import numpy as np
 import optuna
 
 from router import Plan
-from router.formulas import FORMULAS, PERFORMANCE, Formulas, Line, feature_mapping_plans
+from router.formulas import FORMULAS, PERFORMANCE, Formulas, Line, fine_plan
 from training._surrogate import Surrogate
 from training._tables import Table
 
@@ -49,9 +48,8 @@ def fit_constants(
     labels = [table.labels[image] for image in images]
 
     def price(formulas: Formulas) -> float:
-        plans = [feature_mapping_plans(label.features, formulas) for label in labels]
-        rows = np.repeat(scaled, [len(own) for own in plans], axis=0)
-        return float(generous.cost_of_each(rows, [plan for own in plans for plan in own]).mean())
+        plans = [fine_plan(label.features, formulas) for label in labels]
+        return float(generous.cost_of_each(scaled, plans).mean())
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed, multivariate=True))

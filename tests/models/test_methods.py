@@ -11,7 +11,7 @@ from models._methods import Roles, candidates, refinement_start
 from models._policy import PolicyModel
 from models._regressor import Regressor
 from router import MAX_CANDIDATES, Features, Plan
-from router.formulas import feature_mapping_plans, performance_plans
+from router.formulas import feature_mapping_plans, fine_plan, performance_plans
 from tests import exports
 
 FEATURES = Features(edge_density=0.1, image_area=65536.0)
@@ -53,15 +53,13 @@ def test_features_that_nobody_measured_still_give_plans(tmp_path: Path) -> None:
     assert offered == {"performance", "feature_mapping", "regression"}
 
 
-def test_refinement_starts_from_the_finest_plan_of_the_formulas(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_refinement_starts_from_the_fine_plan_of_the_formulas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_methods, "MAX_CANDIDATES", 16)
     spec = msgspec.convert(exports.POLICY, PolicySpec, strict=False)
     both = msgspec.structs.replace(roles(tmp_path), policy=PolicyModel(spec=spec, data=b"", digest=""))
     offered = candidates(FEATURES, both)
     assert [plan for method, plan in offered if method == "ppo"] == [refinement_start(FEATURES)]
-    assert refinement_start(FEATURES) == feature_mapping_plans(FEATURES)[-1]
+    assert refinement_start(FEATURES) == feature_mapping_plans(FEATURES)[-1] == fine_plan(FEATURES)
     assert "ppo" not in dict(candidates(FEATURES, roles(tmp_path)))
 
 

@@ -20,6 +20,7 @@ from router.formulas import (
     Formulas,
     Line,
     feature_mapping_plans,
+    fine_plan,
     ladder,
     mapped,
     performance_plans,
@@ -90,32 +91,57 @@ def test_formulas_spare_images() -> None:
 
 
 @given(ANY_FEATURES)
-def test_feature_mapping_is_a_middle_and_a_fine_plan(features: Features) -> None:
-    plans = feature_mapping_plans(features)
-    steps = ladder(features)
-    assert [p.upscale for p in plans] == sorted({steps[(len(steps) - 1) // 2], steps[-1]})
-    assert all(isinstance(p, Plan) for p in plans)
-    assert plans == feature_mapping_plans(features)
+def test_feature_mapping_is_a_lean_and_a_fine_plan(features: Features) -> None:
+    lean, *fine = feature_mapping_plans(features)
+    finest = ladder(features)[-1]
+    assert lean.upscale == 1
+    assert fine == ([] if finest == 1 else [mapped(features, finest, FORMULAS)])
+    assert feature_mapping_plans(features) == (lean, *fine)
 
 
 @pytest.mark.parametrize(
     ("side", "steps"),
     [
-        pytest.param(64, [3, 8], id="all six steps: the third and the last"),
-        pytest.param(256, [2, 4], id="four steps"),
+        pytest.param(64, [1, 8], id="all six steps"),
+        pytest.param(256, [1, 4], id="four steps"),
         pytest.param(1000, [1, 2], id="two steps"),
-        pytest.param(2000, [1], id="one step, one plan"),
+        pytest.param(2000, [1], id="one step: the lean plan alone"),
     ],
 )
-def test_middle_and_fine_hang_on_the_area(side: int, steps: list[int]) -> None:
+def test_lean_and_fine_hang_on_the_area(side: int, steps: list[int]) -> None:
     assert [p.upscale for p in feature_mapping_plans(Features(image_area=float(side**2)))] == steps
+
+
+@pytest.mark.parametrize(
+    ("side", "speckle", "layers"),
+    [
+        pytest.param(48.0, 2, 48, id="a small image keeps its parts"),
+        pytest.param(100.0, 8, 48, id="no less than the lower bounds"),
+        pytest.param(300.0, 12, 64, id="on the lines"),
+        pytest.param(2000.0, 16, 96, id="no more than the upper bounds"),
+    ],
+)
+def test_the_larger_an_image_the_more_the_lean_plan_leaves_out(side: float, speckle: int, layers: int) -> None:
+    lean = feature_mapping_plans(Features(short_side=side, image_area=side * side))[0]
+    assert (lean.filter_speckle, lean.layer_difference) == (speckle, layers)
+
+
+@pytest.mark.parametrize(("kept", "palette"), [(0.95, 4), (0.85, 8)])
+def test_the_lean_plan_has_few_colours_where_an_image_keeps_enough_in_them(kept: float, palette: int) -> None:
+    assert feature_mapping_plans(Features(in_four_colors=kept))[0].palette == palette
+
+
+def test_the_fine_plan_does_without_the_lean_one() -> None:
+    for side in (64.0, 2000.0):
+        features = Features(image_area=side * side)
+        assert fine_plan(features) == mapped(features, ladder(features)[-1], FORMULAS)
 
 
 def test_formulas_are_the_fitted_ones_unless_others_are_given() -> None:
     image = Features(palette_size=9.0, image_area=4096.0)
     other = FORMULAS._replace(palette=Line(5, 0, 3, 64))
     assert feature_mapping_plans(image) == feature_mapping_plans(image, FORMULAS)
-    assert {p.palette for p in feature_mapping_plans(image, other)} == {5}
+    assert fine_plan(image, other).palette == 5
 
 
 @pytest.mark.parametrize(
