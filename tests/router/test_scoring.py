@@ -91,7 +91,7 @@ def test_without_a_time_budget_error_is_weighed_against_its_price(
     costs: dict[str, float], thrift: float, first: str
 ) -> None:
     cheap = candidate("feature_mapping", quality=0.96, svg_bytes=8_000.0, seconds=0.05)
-    best = candidate("regression", quality=0.98, **({"seconds": 0.05} | costs))
+    best = msgspec.structs.replace(candidate("regression", quality=0.98, seconds=0.05), **costs)
     ranked = order_constrained(prediction(best, cheap), NO_LIMITS, IDLE, Policy(thrift=thrift))
     assert ranked[0][1].method == first
 
