@@ -126,17 +126,20 @@ def order_constrained(
 ) -> list[tuple[float, Candidate]]:
     """Order: the cheapest that should meet the target and surely keeps the budgets; else by promise; else by overrun.
 
-    What a candidate promises is its quality times its chance of keeping the budgets, as an overrun costs all. Time that
-    a request grants is used; without a time budget error is weighed against what it is bought with (`worth`).
-    Preferences and load weigh promises and seconds; they never move what may well break a budget before what fits.
+    What a candidate promises is the share of the target that it is expected to reach (`share`) times its chance of
+    keeping the budgets, as an overrun costs all. Time that a request grants is used; without target and time budget
+    error is weighed against what it is bought with (`worth`). Preferences and load weigh promises and seconds; they
+    never move what may well break a budget before what fits.
     """
     likely = [chance(c, constraints) for c in prediction.candidates]
     weights = [factor(c.method, constraints, host, policy) for c in prediction.candidates]
     promised = [
-        c.quality * weight * odds for c, weight, odds in zip(prediction.candidates, weights, likely, strict=True)
+        share(c, constraints) * weight * odds
+        for c, weight, odds in zip(prediction.candidates, weights, likely, strict=True)
     ]
     # Where something fits, no promise is worth more than a little risk.
     least = RISKED if max(likely) >= CERTAIN else UNLIKELY
+    unbounded = constraints.time_budget is None and constraints.quality_target is None
 
     def key(index: int) -> tuple[float | Plan, ...]:
         candidate, odds, weight = prediction.candidates[index], likely[index], weights[index]
@@ -147,12 +150,24 @@ def order_constrained(
             return (2, -promised[index], candidate.seconds, *last)
         if surely_meets(candidate, constraints, policy):
             return (0, candidate.seconds / weight, *last)
-        if constraints.time_budget is None:
+        if unbounded:
             return (1, -worth(candidate, odds, weight, constraints, policy), candidate.seconds, *last)
         return (1, -promised[index], candidate.seconds, *last)
 
     order = sorted(range(len(prediction.candidates)), key=key)
     return [(prediction.candidates[index].quality, prediction.candidates[index]) for index in order]
+
+
+def share(candidate: Candidate, constraints: Constraints) -> float:
+    """Return what share of the quality target, at most all of it, a candidate is expected to reach.
+
+    Errors are taken as Laplace-distributed about their known mean; without a target it is the quality itself.
+    """
+    target, error = constraints.quality_target, max(candidate.quality_error, 1e-9)
+    if target is None:
+        return candidate.quality
+    above = candidate.quality - target
+    return min(1.0, 1.0 + (min(above, 0.0) - error / 2 * math.exp(-abs(above) / error)) / target)
 
 
 def worth(candidate: Candidate, odds: float, weight: float, constraints: Constraints, policy: Policy) -> float:

@@ -17,6 +17,7 @@ from router._scoring import (
     order_base,
     order_constrained,
     order_weighted,
+    share,
     weighted_score,
 )
 from tests.router.builders import FAST, FINE, LADDER, MIDDLE, candidate, forest, prediction
@@ -79,6 +80,29 @@ def test_a_target_is_met_by_what_surely_keeps_the_budget(budget: float, first: s
     sure = candidate("feature_mapping", quality=0.99, seconds=0.2)
     limits = Constraints(quality_target=0.95, time_budget=budget)
     assert order_constrained(prediction(cheap, sure), limits, IDLE, POLICY)[0][1].method == first
+
+
+@pytest.mark.parametrize(
+    ("quality", "target", "expected"),
+    [
+        pytest.param(0.9, None, 0.9, id="without a target the quality itself"),
+        pytest.param(0.9, 0.9, (0.9 - 0.005) / 0.9, id="at the target half of the cases fall short"),
+        pytest.param(0.99, 0.9, 1.0, id="far above it all of it, and no more"),
+        pytest.param(0.45, 0.9, 0.5, id="far below it the quality's share"),
+    ],
+)
+def test_the_share_of_a_target(quality: float, target: float | None, expected: float) -> None:
+    made = candidate(quality=quality, error=0.01)
+    assert share(made, Constraints(quality_target=target)) == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_sure_candidate_need_not_reach_beyond_the_target() -> None:
+    """With 0.9 asked for, 0.99 with a chance of 97 % is no better than 0.95 for sure; without a target it is."""
+    sure = candidate("feature_mapping", quality=0.95, seconds=0.1, margin=1.5)
+    finer = candidate("regression", quality=0.995, seconds=0.2, margin=1.5)
+    for target, first in ((0.94, "feature_mapping"), (None, "regression")):
+        limits = Constraints(quality_target=target, time_budget=0.32)
+        assert order_constrained(prediction(finer, sure), limits, IDLE, Policy(caution=3.0))[0][1].method == first
 
 
 # What costs as much as twice the error does: 75 times the bytes, or 240 times the time.
