@@ -94,9 +94,31 @@ def test_formulas_spare_images() -> None:
 def test_feature_mapping_is_a_lean_and_a_fine_plan(features: Features) -> None:
     lean, *fine = feature_mapping_plans(features)
     finest = ladder(features)[-1]
-    assert lean.upscale == 1
+    assert lean.upscale == 1 or (lean.upscale == 2 < finest)
     assert fine == ([] if finest == 1 else [mapped(features, finest, FORMULAS)])
     assert feature_mapping_plans(features) == (lean, *fine)
+
+
+@pytest.mark.parametrize(
+    ("side", "density", "step", "speckle", "layers"),
+    [
+        pytest.param(50.0, 190.0, 2, 2, MOST_DIFFERENCE, id="a small image of few parts is enlarged"),
+        pytest.param(50.0, 210.0, 1, 2, 48, id="of many it is not"),
+        pytest.param(50.0, None, 1, 2, 48, id="nobody counted"),
+        pytest.param(200.0, 24.0, 1, 2, MOST_DIFFERENCE, id="a larger one of few parts keeps them"),
+        pytest.param(200.0, 26.0, 1, 9, 48, id="of many it does not"),
+    ],
+)
+def test_an_image_of_few_parts_keeps_them(
+    side: float, density: float | None, step: int, speckle: int, layers: int
+) -> None:
+    lean = feature_mapping_plans(Features(short_side=side, image_area=side * side, part_density=density))[0]
+    assert (lean.upscale, lean.filter_speckle, lean.layer_difference) == (step, speckle, layers)
+
+
+def test_a_long_small_image_has_no_two_plans_of_one_step() -> None:
+    long = Features(short_side=20.0, image_area=400_000.0, aspect_ratio=1_000.0, part_density=0.0)
+    assert [p.upscale for p in feature_mapping_plans(long)] == [1, 2]
 
 
 @pytest.mark.parametrize(
