@@ -1,10 +1,12 @@
 """What hangs on an image and a plan together, worked out for trees: they come near products only step by step."""
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from router import FEATURE_NAMES
-from training._tables import PLAN_COLUMNS, Array
+from training._tables import PLAN_COLUMNS
 
 _PLAN = {name: len(FEATURE_NAMES) + place for place, name in enumerate(PLAN_COLUMNS)}
 _FOUR, _SIXTEEN = FEATURE_NAMES.index("in_four_colors"), FEATURE_NAMES.index("in_sixteen_colors")
@@ -17,7 +19,7 @@ class Derived(nn.Module):
     palette. The second is the speckle size that is left out, pixels of the image.
     """
 
-    def __init__(self, mean: Array, std: Array) -> None:
+    def __init__(self, mean: NDArray[np.float64], std: NDArray[np.float64]) -> None:
         super().__init__()
         self._four, self._sixteen = ((float(mean[at]), float(std[at])) for at in (_FOUR, _SIXTEEN))
 

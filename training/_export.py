@@ -15,6 +15,7 @@ import onnx
 import skl2onnx
 import sklearn
 import torch
+from numpy.typing import NDArray
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.base import BaseEstimator
 
@@ -26,7 +27,7 @@ from training._learn import Scaling
 from training._network import OUTPUTS, Predictor
 from training._policyfile import POLICY_FILES, TrainedPolicy, write_policy_files
 from training._run import THUMBNAIL
-from training._tables import LOG2_COLUMNS, LOG_FEATURES, PLAN_CODES, PLAN_COLUMNS, Array
+from training._tables import DIGITS, LOG2_COLUMNS, LOG_FEATURES, PLAN_CODES, PLAN_COLUMNS, Array
 from training._trees import ML_DOMAIN, ML_OPSET
 
 REGRESSOR = "plan_regressor.onnx"
@@ -251,5 +252,5 @@ def _file(path: Path, role: str) -> dict[str, Any]:
     return {"role": role, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
 
 
-def _list(values: Array) -> list[float]:
-    return [round(float(v), 6) for v in values]
+def _list(values: Array | NDArray[np.float64]) -> list[float]:
+    return [round(float(v), DIGITS) for v in values]

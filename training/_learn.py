@@ -15,7 +15,7 @@ from training._boosted import FOLDS, Fitted, fit_boosted
 from training._derived import Derived
 from training._hash import hash_of
 from training._network import FARTHEST, MEMBERS, Member, Predictor
-from training._tables import Array, Table
+from training._tables import DIGITS, Array, Table, log_scaled
 
 EPOCHS, PATIENCE = 60, 15
 BATCH, WIDTH = 96, 12  # groups, and runs in one
@@ -24,31 +24,39 @@ RATE, DECAY = 2e-3, 1e-3
 NO_THUMBNAIL, NO_FEATURE = 0.2, 0.04
 # Weights of the losses: an error of 0.01 in quality counts like one of 10 % in seconds or bytes.
 WEIGHTS = (10.0, 1.0, 1.0)
-# What the trees weigh a run of a plan that no method proposed: there are as many of those as of the others.
+# What a run of a plan that no method proposed weighs for trees and shares: there are as many of those as of the others.
 UNPROPOSED = 0.25
 
 
 class Scaling(msgspec.Struct, frozen=True):
-    """Means and deviations of features (logarithms taken) and of thumbnail channels."""
+    """Means and deviations of features (logarithms taken), as manifests hold them, and of thumbnail channels."""
 
-    mean: Array
-    std: Array
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
     channel_mean: Array
     channel_std: Array
 
 
 def scaling(table: Table, images: NDArray[np.intp]) -> Scaling:
     """Return the scaling measured on some images."""
-    features = table.scaled_features()[images]
+    features = table.scaled_features()[images].astype(np.float64)
     pictures = table.thumbnails[images].reshape(-1, 4).astype(np.float32) / 255
     return Scaling(
-        features.mean(axis=0), features.std(axis=0) + 1e-3, pictures.mean(axis=0), pictures.std(axis=0) + 1e-3
+        features.mean(axis=0).round(DIGITS),
+        (features.std(axis=0) + 1e-3).round(DIGITS),
+        pictures.mean(axis=0),
+        pictures.std(axis=0) + 1e-3,
     )
 
 
 def normalised(table: Table, scale: Scaling) -> Array:
-    """Return the features as models are shown them, [images, features]; the exported predictor clamps likewise."""
-    return ((table.scaled_features() - scale.mean) / scale.std).clip(-FARTHEST, FARTHEST).astype(np.float32)
+    """Return the features as models are shown them, [images, features]; the exported predictor clamps likewise.
+
+    To the last bit what is served: half of the images share a value (no transparency, say), and trees tell it from
+    the next one, a millionth of it away.
+    """
+    features = log_scaled(np.array([label.features.vector() for label in table.labels], dtype=np.float64))
+    return ((features - scale.mean) / scale.std).clip(-FARTHEST, FARTHEST).astype(np.float32)
 
 
 class Batches:
@@ -136,12 +144,17 @@ def _grown(
     logs = np.column_stack([table.log_seconds[own], table.log_bytes[own]]).astype(np.float64)
     done = iter(range(FOLDS + 3))
     known = table.quality[own].astype(np.float64)
-    weights = np.where(np.isin(table.origins[own], METHODS), 1.0, UNPROPOSED)
     derived = Derived(scale.mean, scale.std)
-    fitted = fit_boosted(rows, known, logs, folds[images], weights, seed, lambda: report(next(done), 0.0), derived)
+    fitted = fit_boosted(
+        rows, known, logs, folds[images], _weights(table)[own], seed, lambda: report(next(done), 0.0), derived
+    )
     unseen = np.full((len(table), 3), np.nan)
     unseen[own] = fitted.unseen
     return Fitted(module=fitted.module, unseen=unseen)
+
+
+def _weights(table: Table) -> NDArray[np.float64]:
+    return np.where(np.isin(table.origins, METHODS), 1.0, UNPROPOSED)
 
 
 def _shares(
@@ -151,7 +164,8 @@ def _shares(
     truth = np.column_stack([table.quality, table.log_seconds, table.log_bytes])
     off = np.concatenate([truth[runs] - unseen[runs] for runs, _ in heard])
     toward = np.concatenate([said - unseen[runs] for runs, said in heard])
-    shares = (off * toward).sum(axis=0) / np.maximum((toward**2).sum(axis=0), 1e-12)
+    weights = np.concatenate([_weights(table)[runs] for runs, _ in heard])[:, None]
+    shares = (weights * off * toward).sum(axis=0) / np.maximum((weights * toward**2).sum(axis=0), 1e-12)
     quality, seconds, size = (round(float(share), 3) for share in shares.clip(0, 1))
     return quality, seconds, size
 

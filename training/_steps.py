@@ -26,7 +26,7 @@ from training._formulas import fit_constants
 from training._images import ImageSpec, specs
 from training._labelfile import read_labels
 from training._labelling import EngineName, choose_engine, label_all
-from training._learn import EPOCHS, Scaling, best_device, scaling, train
+from training._learn import EPOCHS, Scaling, best_device, normalised, scaling, train
 from training._network import MEMBERS
 from training._parquet import read_tables, write_tables
 from training._pictures import spread, write_pictures
@@ -367,11 +367,11 @@ def _trained_on(table: Table, images: NDArray[np.intp]) -> str:
 
 def _sample(table: Table, scale: Scaling) -> tuple[Array, Array, Array]:
     """Return one image's inputs as the network takes them, for tracing and for the goldens."""
-    features = (table.scaled_features()[:1] - scale.mean) / scale.std
+    features = normalised(table, scale)[:1]
     picture = (table.thumbnails[:1].astype(np.float32) / 255 - scale.channel_mean) / scale.channel_std
     runs = table.labels[0].runs[:8]
     plans = np.array([plan_row(run.plan, run.origin) for run in runs], dtype=np.float32)
-    return features.astype(np.float32), np.ascontiguousarray(picture.transpose(0, 3, 1, 2), np.float32), plans
+    return features, np.ascontiguousarray(picture.transpose(0, 3, 1, 2), np.float32), plans
 
 
 def _judged(work: Work, labelled: Iterable[Label]) -> dict[str, Judged]:

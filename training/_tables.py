@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,8 @@ from router import FEATURE_NAMES, Plan
 from training._run import THUMBNAIL, Label
 
 Array = NDArray[np.float32]
+Numbers = TypeVar("Numbers", NDArray[np.float32], NDArray[np.float64])
+DIGITS = 6  # of means and deviations in a manifest
 
 # Features whose range spans decades: their logarithm is what models see.
 LOG_FEATURES = (
@@ -70,7 +72,7 @@ class Table:
         return log_scaled(self.features)
 
 
-def log_scaled(features: Array, names: tuple[str, ...] = FEATURE_NAMES) -> Array:
+def log_scaled(features: Numbers, names: tuple[str, ...] = FEATURE_NAMES) -> Numbers:
     """Return features with log1p applied to the columns that span decades."""
     out = features.copy()
     for column, name in enumerate(names):

@@ -21,7 +21,7 @@ from training._tables import plan_row
     ],
 )
 def test_the_similarity_is_that_in_the_plans_own_number_of_colours(palette: int, expected: float) -> None:
-    mean, std = np.full(len(FEATURE_NAMES), 0.5, np.float32), np.full(len(FEATURE_NAMES), 0.2, np.float32)
+    mean, std = np.full(len(FEATURE_NAMES), 0.5), np.full(len(FEATURE_NAMES), 0.2)
     features = np.zeros(len(FEATURE_NAMES), np.float32)
     for name, value in (("in_four_colors", 0.6), ("in_sixteen_colors", 0.9)):
         features[FEATURE_NAMES.index(name)] = (value - 0.5) / 0.2

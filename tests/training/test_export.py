@@ -13,17 +13,21 @@ import torch
 from sklearn.pipeline import Pipeline
 
 from models import HybridRouter, load_export
+from models._compose import Composer
+from models._manifest import FeaturesInput
+from models._staging import describe
 from router import FEATURE_NAMES
 from router.pixels import sample_of
 from tests.router.drawings import disc
 from tests.training.conftest import SEED, WIDTH
 from tests.training.test_forest import where_best
 from training import _fit
+from training._evaluate import sample_of_label
 from training._export import INPUTS, TOLERANCE, Trained, regressor_as_onnx, write_export
 from training._fit import NEIGHBOURS, PRICING, Problem, fill_values, fit_regressor, outputs
 from training._forest import fit_forest
-from training._learn import scaling, train
-from training._network import OUTPUTS
+from training._learn import normalised, scaling, train
+from training._network import FARTHEST, OUTPUTS
 from training._policy import _fitted
 from training._run import Label
 from training._steps import _sample
@@ -93,6 +97,17 @@ def test_both_lanes_answer_what_the_network_answers(
     assert said.shape == (plans, len(OUTPUTS))
     assert scripted == pytest.approx(said, abs=TOLERANCE)
     assert as_onnx == pytest.approx(said, abs=TOLERANCE)
+
+
+def test_features_are_served_to_the_last_bit_as_they_were_trained_on(
+    export: Path, trained: Trained, table: Table
+) -> None:
+    """A millionth is what parts an image without transparency from one with a transparent pixel; trees tell them."""
+    assert trained.scale is not None
+    inputs = describe(export).manifest.inputs
+    composer = Composer([one for one in inputs if isinstance(one, FeaturesInput)])
+    served = [composer.compose(sample_of_label(label), [])["features"][0] for label in table.labels]
+    assert np.array_equal(np.clip(served, -FARTHEST, FARTHEST), normalised(table, trained.scale))
 
 
 @pytest.mark.parametrize("lane", ["onnx", "torchscript"])
