@@ -58,7 +58,9 @@ def test_a_perfect_predictor_has_no_errors(labelled: list[Label]) -> None:
     assert found["pearson"] == pytest.approx(1)
     assert found["mae"] == pytest.approx(0)
     assert (found["seconds_within_bound"], found["bytes_within_bound"]) == (1, 1)
-    assert found["runs"] >= 8 * len(labelled) - len(labelled)
+    # A plan that two methods propose is foretold once.
+    assert found["runs"] == sum(len({r.plan for r in label.runs if r.origin in METHODS}) for label in labelled)
+    assert found["runs"] > 6 * len(labelled)
 
 
 def test_errors_by_hand(labelled: list[Label]) -> None:
@@ -95,7 +97,8 @@ def test_rows_are_the_methods_and_the_fixed_recipe(labelled: list[Label]) -> Non
 
 def test_who_knows_all_closes_the_gap(labelled: list[Label]) -> None:
     predictions = [foretold(label) for label in labelled]
-    policy = Policy(name="constrained")
+    # Who weighs what a plan costs leaves a little quality where no target is set.
+    policy = Policy(name="constrained", thrift=0.0)
     for judged in judge_grid(labelled, lambda cell: choices(predictions, cell, policy), METHODS):
         assert judged.images == len(labelled)
         assert judged.router <= judged.vbs + 1e-9
