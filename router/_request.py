@@ -65,8 +65,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """How candidates are weighed. The weights sum to 1.
 
     `caution` is how many expected errors a candidate's quality must lie above the target before `constrained`
-    believes that it meets it. Where none does and no time budget is given, `thrift` is how much bytes and seconds
-    weigh beside ln(1 - quality) (`router.cost`); 0 takes the best whatever it costs.
+    believes that it meets it. With neither target nor time budget `thrift` is how much bytes and seconds weigh beside
+    ln(1 - quality) (`router.cost`); 0 takes the best whatever it costs.
 
     Raises:
         InvalidConstraint: weights that do not sum to 1 or are negative, an unknown name, a negative caution or thrift.
