@@ -65,8 +65,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """How candidates are weighed. The weights sum to 1.
 
     `caution` is how many expected errors a candidate's quality must lie above the target before `constrained`
-    believes that it meets it. With neither target nor time budget `thrift` is how much bytes and seconds weigh beside
-    ln(1 - quality) (`router.cost`); 0 takes the best whatever it costs.
+    believes that it meets it. `thrift` is the quality that a second, or 100 kB of SVG, must buy where neither target
+    nor time budget is given; 0 takes the best whatever it costs.
 
     Raises:
         InvalidConstraint: weights that do not sum to 1 or are negative, an unknown name, a negative caution or thrift.
@@ -77,7 +77,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     quality_weight: float = 0.5
     time_weight: float = 0.2
     caution: float = 1.0
-    thrift: float = 0.75
+    thrift: float = 0.01
     high_load: float = 0.8
 
     def __post_init__(self) -> None:

@@ -8,7 +8,6 @@ from router._plan import Plan
 from router._prediction import METHODS, Candidate, Method, Prediction, base_cell
 from router._request import Constraints, Host, Policy
 from router._rules import COSTLY_TIER, METHOD_TIER, rule_order
-from router.cost import spent
 
 PREFERRED, AVOIDED, OVERLOADED = 1.15, 0.85, 0.7
 LATE_RELIABILITY = 0.8
@@ -22,11 +21,8 @@ UNLIKELY = 0.1  # below this chance a candidate is only taken for want of others
 CERTAIN, SURE = 0.99, 0.999
 RISKED = 0.9  # the least chance that is taken where another candidate fits
 BOUND = 0.95  # the chance of keeping the upper bounds themselves; base routing's are wide already
-# Of the expected error of a predicted quality, what counts as error itself; and the least error there is.
-DOUBT, LEAST_ERROR = 0.3, 1e-4
-# What the logarithm of a preference counts beside that of an error: 1.15 makes up for seven times the error (0.02 and
-# 0.15, say), as it makes up for 13 % less quality where qualities are compared.
-FACTOR_WORTH = 14.0
+# Of SVG, what is as costly as a second.
+BYTES_OF_A_SECOND = 100_000.0
 _DEVIATIONS = 1.6449  # standard deviations from the middle of a normal distribution to its 95th percentile
 _NUMBER: dict[Method, int] = {method: number for number, method in enumerate(METHODS)}
 
@@ -127,9 +123,9 @@ def order_constrained(
     """Order: the cheapest that should meet the target and surely keeps the budgets; else by promise; else by overrun.
 
     What a candidate promises is the share of the target that it is expected to reach (`share`) times its chance of
-    keeping the budgets, as an overrun costs all. Time that a request grants is used; without target and time budget
-    error is weighed against what it is bought with (`worth`). Preferences and load weigh promises and seconds; they
-    never move what may well break a budget before what fits.
+    keeping the budgets, as an overrun costs all. Time that a request grants is used; with neither target nor time
+    budget quality is weighed against its price (`worth`). Preferences and load weigh promises and seconds; they never
+    move what may well break a budget before what fits.
     """
     likely = [chance(c, constraints) for c in prediction.candidates]
     weights = [factor(c.method, constraints, host, policy) for c in prediction.candidates]
@@ -151,7 +147,7 @@ def order_constrained(
         if surely_meets(candidate, constraints, policy):
             return (0, candidate.seconds / weight, *last)
         if unbounded:
-            return (1, -worth(candidate, odds, weight, constraints, policy), candidate.seconds, *last)
+            return (1, -worth(candidate, promised[index], constraints, policy), candidate.seconds, *last)
         return (1, -promised[index], candidate.seconds, *last)
 
     order = sorted(range(len(prediction.candidates)), key=key)
@@ -170,15 +166,13 @@ def share(candidate: Candidate, constraints: Constraints) -> float:
     return min(1.0, 1.0 + (min(above, 0.0) - error / 2 * math.exp(-abs(above) / error)) / target)
 
 
-def worth(candidate: Candidate, odds: float, weight: float, constraints: Constraints, policy: Policy) -> float:
-    """Return what a candidate is worth where nothing bounds its time: -ln(error) less its price.
+def worth(candidate: Candidate, promised: float, constraints: Constraints, policy: Policy) -> float:
+    """Return what a candidate is worth where neither target nor time budget is given: its promise less its price.
 
-    The error is that of the quality times the chance of keeping the budgets, and a share of what the predictor expects
-    to be off: below that candidates cannot be told apart. Bytes within a budget cost nothing.
+    Bytes within a budget cost nothing.
     """
-    error = max(1.0 - candidate.quality * odds + DOUBT * candidate.quality_error, LEAST_ERROR)
     size = candidate.svg_bytes if constraints.svg_budget is None else 0.0
-    return FACTOR_WORTH * math.log(weight) - math.log(error) - policy.thrift * spent(size, candidate.seconds)
+    return promised - policy.thrift * (candidate.seconds + size / BYTES_OF_A_SECOND)
 
 
 def order_base(

@@ -9,9 +9,8 @@ import optuna
 
 from converter.errors import ConverterError
 from router import Features, Plan
-from router.cost import spent
 from router.formulas import ladder
-from training._plans import MODE, Found, as_run, choices
+from training._plans import MODE, Found, as_run, choices, spent
 
 if TYPE_CHECKING:
     from training._run import Label
@@ -57,7 +56,7 @@ def suggested(trial: optuna.Trial, features: Features, step: int) -> Plan:
 
 def cost(quality: float, svg_bytes: float, seconds: float) -> float:
     """Return what a run costs: ln(1 - quality) and a little for bytes and seconds."""
-    return math.log(max(1 - quality, 1e-4)) + spent(svg_bytes, seconds)
+    return math.log(max(1 - quality, 1e-4)) + float(spent(svg_bytes, seconds))
 
 
 def found_best(labels: "Iterable[Label]") -> list[Found]:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesRegressor
 
 from router import Plan
-from router.cost import spent
+from training._plans import spent
 from training._tables import Array, Table, plan_row
 from training.errors import CorpusTooSmall
 
@@ -29,8 +29,9 @@ class Surrogate:
         """
         rows = np.hstack([table.scaled_features()[table.image_of], table.plan_rows()])
         error = np.log(np.maximum(1 - table.quality, 1e-4))
-        sizes, seconds = (np.exp(logs, dtype=np.float64).tolist() for logs in (table.log_bytes, table.log_seconds))
-        cost = error + thrift * np.array([spent(*run) for run in zip(sizes, seconds, strict=True)])
+        cost = error + thrift * spent(
+            np.exp(table.log_bytes, dtype=np.float64), np.exp(table.log_seconds, dtype=np.float64)
+        )
         # Between steps the costs of a finer trace would show, within one step those of the plan.
         steps = table.image_of * 16 + np.array([p.upscale for p in table.plans])
         sums, counts = np.bincount(steps, weights=cost), np.bincount(steps)

@@ -58,7 +58,7 @@ def test_where_nothing_surely_fits_chance_and_quality_are_weighed() -> None:
 
 def test_time_that_is_granted_is_used() -> None:
     cheap = candidate("feature_mapping", quality=0.960, seconds=0.01)
-    best = candidate("regression", quality=0.962, seconds=0.1)
+    best = candidate("regression", quality=0.962, seconds=0.5)
     for limits, first in ((NO_LIMITS, "feature_mapping"), (Constraints(time_budget=1.0), "regression")):
         ranked = order_constrained(prediction(best, cheap), limits, IDLE, Policy())
         assert ranked[0][1].method == first
@@ -105,34 +105,22 @@ def test_a_sure_candidate_need_not_reach_beyond_the_target() -> None:
         assert order_constrained(prediction(finer, sure), limits, IDLE, Policy(caution=3.0))[0][1].method == first
 
 
-# What costs as much as twice the error does: 75 times the bytes, or 240 times the time.
-COSTLY = [{"svg_bytes": 600_000.0}, {"seconds": 12.0, "svg_bytes": 8_000.0}]
-
-
-@pytest.mark.parametrize("costs", COSTLY, ids=["bytes", "seconds"])
-@pytest.mark.parametrize(("thrift", "first"), [(0.0, "regression"), (0.75, "regression"), (2.0, "feature_mapping")])
-def test_without_a_time_budget_error_is_weighed_against_its_price(
+@pytest.mark.parametrize("costs", [{"svg_bytes": 200_000.0}, {"seconds": 2.0}], ids=["200 kB", "two seconds"])
+@pytest.mark.parametrize(("thrift", "first"), [(0.0, "regression"), (0.009, "regression"), (0.011, "feature_mapping")])
+def test_with_neither_target_nor_time_budget_quality_has_a_price(
     costs: dict[str, float], thrift: float, first: str
 ) -> None:
-    cheap = candidate("feature_mapping", quality=0.96, svg_bytes=8_000.0, seconds=0.05)
-    best = msgspec.structs.replace(candidate("regression", quality=0.98, seconds=0.05), **costs)
+    cheap = candidate("feature_mapping", quality=0.96, svg_bytes=0.0, seconds=0.0)
+    best = msgspec.structs.replace(candidate("regression", quality=0.98, svg_bytes=0.0, seconds=0.0), **costs)
     ranked = order_constrained(prediction(best, cheap), NO_LIMITS, IDLE, Policy(thrift=thrift))
     assert ranked[0][1].method == first
 
 
 def test_bytes_that_are_granted_are_used() -> None:
     small = candidate("feature_mapping", quality=0.960, svg_bytes=1_000)
-    best = candidate("regression", quality=0.962, svg_bytes=20_000)
-    for limits, first in ((NO_LIMITS, "feature_mapping"), (Constraints(svg_budget=30_000), "regression")):
+    best = candidate("regression", quality=0.962, svg_bytes=40_000)
+    for limits, first in ((NO_LIMITS, "feature_mapping"), (Constraints(svg_budget=50_000), "regression")):
         assert order_constrained(prediction(best, small), limits, IDLE, Policy())[0][1].method == first
-
-
-def test_what_the_predictor_cannot_tell_apart_goes_by_its_cost() -> None:
-    """Twice the error is a gain, unless the predictor itself is off by ten times as much."""
-    for error, first in ((0.001, "regression"), (0.1, "feature_mapping")):
-        cheap = candidate("feature_mapping", quality=0.98, error=error, seconds=0.05)
-        best = candidate("regression", quality=0.99, error=error, seconds=0.6)
-        assert order_constrained(prediction(best, cheap), NO_LIMITS, IDLE, Policy())[0][1].method == first
 
 
 @pytest.mark.parametrize("limits", [NO_LIMITS, Constraints(time_budget=1.0)], ids=["unbounded", "bounded"])

@@ -8,10 +8,9 @@ import pytest
 
 from converter.errors import ConversionFailed
 from router import FEATURE_NAMES, Features, Plan
-from router.cost import BYTES_FREE, BYTES_WEIGHT, SECONDS_WEIGHT
 from router.formulas import ladder
 from training._explore import KEPT, STARTUP, cost, explore, found_best
-from training._plans import choices
+from training._plans import BYTES_FREE, BYTES_WEIGHT, SECONDS_WEIGHT, choices
 from training._run import Label, Run
 
 SMALL = Features(image_area=4096.0)
