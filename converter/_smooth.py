@@ -33,6 +33,8 @@ def smoothed(paths: Sequence[str], flat: Colors, speckle: int = 0, tolerance: fl
     """
     found = [match.groups() for match in map(PATH.fullmatch, paths) if match is not None]
     assert len(found) == len(paths), "pixel outlines have whole coordinates"
+    # VTracer writes shapes that it has merged into others, too: without an outline.
+    found = [groups for groups in found if groups[0]]
     if not found:
         return []
     texts = [text for text, *_ in found]

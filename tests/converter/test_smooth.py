@@ -84,6 +84,15 @@ def test_one_path_keeps_its_rings_and_its_place() -> None:
     assert smoothed([moved], NO_COLORS) == ['<path d="M2,6h18v18h-18zM6,10v6h6v-6z" fill="#102030"/>']
 
 
+@pytest.mark.parametrize("place", [0, 1, 2], ids=["first", "between", "last"])
+@pytest.mark.parametrize("speckle", [0, 3])
+def test_a_shape_without_an_outline_is_none(place: int, speckle: int) -> None:
+    shapes = [outline([(0, 0), (9, 0), (9, 9), (0, 9)]), outline([(0, 0), (2, 0), (2, 2), (0, 2)])]
+    with_one = [*shapes[:place], outline([]).replace('"M Z "', '""'), *shapes[place:]]
+    assert 'd=""' in with_one[place]
+    assert smoothed(with_one, NO_COLORS, speckle) == smoothed(shapes, NO_COLORS, speckle)
+
+
 def test_nothing_stays_nothing() -> None:
     assert smoothed([], NO_COLORS) == []
     assert "path" not in run_plan(clear(), SMOOTH).svg
