@@ -130,7 +130,7 @@ def _verdict(best: Candidate, prediction: Prediction, constraints: Constraints, 
     finest = max(c.quality for c in prediction.candidates if fits(c, constraints))
     if best.quality >= finest:
         said = "the best quality"
-    elif constraints.time_budget is None and target is None:
+    elif constraints.time_budget is None:
         said = "the best of quality and cost"
     else:
         said = "the best of quality and safety"

@@ -65,8 +65,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """How candidates are weighed. The weights sum to 1.
 
     `caution` is how many expected errors a candidate's quality must lie above the target before `constrained`
-    believes that it meets it. `thrift` is the quality that a second, or 100 kB of SVG, must buy where neither target
-    nor time budget is given; 0 takes the best whatever it costs.
+    believes that it meets it. `thrift` is the quality that a second, or 100 kB of SVG, must buy where no time budget
+    is given, a quarter of that below a target; 0 takes the best whatever it costs.
 
     Raises:
         InvalidConstraint: weights that do not sum to 1 or are negative, an unknown name, a negative caution or thrift.

@@ -23,6 +23,9 @@ RISKED = 0.9  # the least chance that is taken where another candidate fits
 BOUND = 0.95  # the chance of keeping the upper bounds themselves; base routing's are wide already
 # Of SVG, what is as costly as a second.
 BYTES_OF_A_SECOND = 100_000.0
+# How many times as much quality up to a target counts as quality without one. At 4 nearly as many targets are met as
+# at any price (0.98: 0.660 instead of 0.674 of unseen families), in two fifths of the time and half of the bytes.
+ASKED_FOR = 4.0
 _DEVIATIONS = 1.6449  # standard deviations from the middle of a normal distribution to its 95th percentile
 _NUMBER: dict[Method, int] = {method: number for number, method in enumerate(METHODS)}
 
@@ -123,9 +126,9 @@ def order_constrained(
     """Order: the cheapest that should meet the target and surely keeps the budgets; else by promise; else by overrun.
 
     What a candidate promises is the share of the target that it is expected to reach (`share`) times its chance of
-    keeping the budgets, as an overrun costs all. Time that a request grants is used; with neither target nor time
-    budget quality is weighed against its price (`worth`). Preferences and load weigh promises and seconds; they never
-    move what may well break a budget before what fits.
+    keeping the budgets, as an overrun costs all. Time that a request grants is used; without a time budget a promise is
+    weighed against its price (`worth`). Preferences and load weigh promises and seconds; they never move what may well
+    break a budget before what fits.
     """
     likely = [chance(c, constraints) for c in prediction.candidates]
     weights = [factor(c.method, constraints, host, policy) for c in prediction.candidates]
@@ -135,7 +138,6 @@ def order_constrained(
     ]
     # Where something fits, no promise is worth more than a little risk.
     least = RISKED if max(likely) >= CERTAIN else UNLIKELY
-    unbounded = constraints.time_budget is None and constraints.quality_target is None
 
     def key(index: int) -> tuple[float | Plan, ...]:
         candidate, odds, weight = prediction.candidates[index], likely[index], weights[index]
@@ -146,7 +148,7 @@ def order_constrained(
             return (2, -promised[index], candidate.seconds, *last)
         if surely_meets(candidate, constraints, policy):
             return (0, candidate.seconds / weight, *last)
-        if unbounded:
+        if constraints.time_budget is None:
             return (1, -worth(candidate, promised[index], constraints, policy), candidate.seconds, *last)
         return (1, -promised[index], candidate.seconds, *last)
 
@@ -167,12 +169,13 @@ def share(candidate: Candidate, constraints: Constraints) -> float:
 
 
 def worth(candidate: Candidate, promised: float, constraints: Constraints, policy: Policy) -> float:
-    """Return what a candidate is worth where neither target nor time budget is given: its promise less its price.
+    """Return what a candidate is worth without a time budget: its promise less its price.
 
-    Bytes within a budget cost nothing.
+    Bytes within a budget cost nothing; quality that was asked for counts more than what nobody named.
     """
     size = candidate.svg_bytes if constraints.svg_budget is None else 0.0
-    return promised - policy.thrift * (candidate.seconds + size / BYTES_OF_A_SECOND)
+    price = policy.thrift * (candidate.seconds + size / BYTES_OF_A_SECOND)
+    return promised * (1.0 if constraints.quality_target is None else ASKED_FOR) - price
 
 
 def order_base(

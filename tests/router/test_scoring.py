@@ -116,6 +116,22 @@ def test_with_neither_target_nor_time_budget_quality_has_a_price(
     assert ranked[0][1].method == first
 
 
+@pytest.mark.parametrize(("seconds", "first"), [(1.9, "regression"), (2.2, "feature_mapping")])
+def test_quality_up_to_a_target_may_cost_four_times_as_much(seconds: float, first: str) -> None:
+    cheap = candidate("feature_mapping", quality=0.945, error=0.0, svg_bytes=0.0, seconds=0.0)
+    best = candidate("regression", quality=0.95, error=0.0, svg_bytes=0.0, seconds=seconds)
+    ranked = order_constrained(prediction(best, cheap), Constraints(quality_target=0.97), IDLE, Policy())
+    assert ranked[0][1].method == first
+
+
+def test_nothing_is_paid_for_quality_beyond_a_target() -> None:
+    cheap = candidate("feature_mapping", quality=0.97, error=0.01, seconds=0.0)
+    best = candidate("regression", quality=0.99, error=0.01, seconds=0.5)
+    limits = Constraints(quality_target=0.93)
+    ranked = order_constrained(prediction(best, cheap), limits, IDLE, Policy(caution=7.0))
+    assert ranked[0][1].method == "feature_mapping"
+
+
 def test_bytes_that_are_granted_are_used() -> None:
     small = candidate("feature_mapping", quality=0.960, svg_bytes=1_000)
     best = candidate("regression", quality=0.962, svg_bytes=40_000)
