@@ -83,6 +83,27 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     """Corners of the outlines in that palette of four colours per 1,000 pixels, enlarged: what makes an SVG long."""
     corners_in_sixteen: float | None = None
     """The same in sixteen colours."""
+    lost_in_four_1x: float | None = None
+    """Thousandths, 0..1000: the SSIM that the image loses against itself, as large as it is, in a palette of four
+    colours; enlarged twice where it is looked at in tiles."""
+    lost_in_eight_1x: float | None = None
+    """The same in eight colours."""
+    lost_in_sixteen_1x: float | None = None
+    """The same in sixteen colours."""
+    lost_in_eight_2x: float | None = None
+    """The same in eight colours, enlarged twice and drawn back; of four and of sixteen `in_four_colors` and
+    `in_sixteen_colors` say it."""
+    lost_in_four_4x: float | None = None
+    """The same in four colours, enlarged four times and drawn back; above 6,400 pixels (80 x 80) enlarged twice."""
+    lost_in_eight_4x: float | None = None
+    """The same in eight colours."""
+    lost_in_sixteen_4x: float | None = None
+    """The same in sixteen colours."""
+    lost_alpha_2x: float | None = None
+    """Thousandths, 0..1000: the SSIM that alpha loses against itself enlarged twice, cut at one half and drawn back;
+    `hard_alpha` is what it keeps at its own size."""
+    lost_alpha_4x: float | None = None
+    """The same enlarged four times."""
 
     def __post_init__(self) -> None:
         for name in FEATURE_NAMES:

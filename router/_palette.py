@@ -54,7 +54,14 @@ def as_words(pixels: Pixels) -> Words:
 
 def cells_of(words: Words) -> Words:
     """Return the cell, below `CELLS`, of each RGBA pixel given as a word."""
-    return np.asarray(((words & 0xF8) << 7) | ((words & 0xF800) >> 6) | ((words & 0xF80000) >> 19))
+    red, green, blue = (words & np.uint32(0xF8 << shift) for shift in (0, 8, 16))
+    # In place: fresh memory for each step would take four times as long.
+    red <<= np.uint32(7)
+    green >>= np.uint32(6)
+    blue >>= np.uint32(19)
+    red |= green
+    red |= blue
+    return np.asarray(red)
 
 
 def nearest(colors: Colors, palette: Colors) -> NDArray[np.intp]:

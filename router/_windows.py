@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from router._decode import Pixels
-from router._palette import palettes
-from router._reduced import reduced
+from router._palette import Colors, palettes
+from router._reduced import Enlarged, corners
 
 Grey = NDArray[np.uint8]
 Plane = NDArray[np.float32]
@@ -22,14 +22,17 @@ WINDOW = 7
 C1, C2 = 6.5025, 58.5225
 # Windows are looked at in at most 4 x 4 tiles of this side, at native resolution.
 TILE, TILES = 40, 4
+# Pixels that an image has at most where palettes are tried on it: those of its tiles, enlarged twice.
+MOST_ENLARGED = (2 * TILE * TILES) ** 2
 # Bounds of the classes of variance, luminance steps squared.
 FAINT, MIDDLE, STRONG = 1.0, 16.0, 256.0
-FEW_COLORS = (4, 16)
+FEW_COLORS = (4, 8, 16)
+THOUSANDTHS = 1000
 POSTER_BITS = 5  # dropped of 8: what eight levels leave of an image
 
 
 class Windows(msgspec.Struct, frozen=True):
-    """Shares and similarities, 0..1, and numbers of corners; `router.Features` says what each means."""
+    """Shares and similarities, 0..1, corners, and losses in thousandths; `router.Features` says what each means."""
 
     smoothness: float
     faint_texture: float
@@ -42,6 +45,15 @@ class Windows(msgspec.Struct, frozen=True):
     in_sixteen_colors: float
     corners_in_four: float
     corners_in_sixteen: float
+    lost_in_four_1x: float
+    lost_in_eight_1x: float
+    lost_in_sixteen_1x: float
+    lost_in_eight_2x: float
+    lost_in_four_4x: float
+    lost_in_eight_4x: float
+    lost_in_sixteen_4x: float
+    lost_alpha_2x: float
+    lost_alpha_4x: float
 
 
 def windows(pixels: Pixels, ground: int) -> Windows:
@@ -56,19 +68,34 @@ def windows(pixels: Pixels, ground: int) -> Windows:
     compared = _Compared(plane, inside)
     variance = inside(compared.variance)
     shown = tiled if opaque else _over(tiled, ground)
-    few, more = reduced(shown, palettes(pixels, FEW_COLORS), ground, down=down, across=across)
+    of_alpha = None if opaque else _Compared(alpha, inside)
+    sizes = palettes(pixels, FEW_COLORS)
+    twice = _Left(Enlarged(shown, ground, 2), sizes, compared, of_alpha)
+    # The larger an image, the less another step tells, and the more it costs.
+    whole, tiny = down * across == 1, 16 * plane.size <= MOST_ENLARGED
+    once = _Left(Enlarged(shown, ground, 1), sizes, compared, of_alpha) if whole else twice
+    fourfold = _Left(Enlarged(shown, ground, 4), sizes, compared, of_alpha) if whole and tiny else twice
     return Windows(
         smoothness=float((C2 / (variance + np.float32(C2))).mean()),
         faint_texture=_between(variance, FAINT, MIDDLE),
         middle_texture=_between(variance, MIDDLE, STRONG),
         hard_edges=compared.similarity(_hardened(plane)),
-        hard_alpha=1.0 if opaque else _Compared(alpha, inside).similarity(_cut(alpha)),
+        hard_alpha=1.0 if of_alpha is None else of_alpha.similarity(_cut(alpha)),
         poster=compared.similarity(_poster(plane)),
         despeckled=compared.similarity(np.asarray(cv2.medianBlur(plane, 3), dtype=np.uint8)),
-        in_four_colors=compared.similarity(few.plane),
-        in_sixteen_colors=compared.similarity(more.plane),
-        corners_in_four=few.corners,
-        corners_in_sixteen=more.corners,
+        in_four_colors=twice.colors[0],
+        in_sixteen_colors=twice.colors[2],
+        corners_in_four=corners(twice.entries[0], down=down, across=across),
+        corners_in_sixteen=corners(twice.entries[2], down=down, across=across),
+        lost_in_four_1x=_lost(once.colors[0]),
+        lost_in_eight_1x=_lost(once.colors[1]),
+        lost_in_sixteen_1x=_lost(once.colors[2]),
+        lost_in_eight_2x=_lost(twice.colors[1]),
+        lost_in_four_4x=_lost(fourfold.colors[0]),
+        lost_in_eight_4x=_lost(fourfold.colors[1]),
+        lost_in_sixteen_4x=_lost(fourfold.colors[2]),
+        lost_alpha_2x=_lost(twice.alpha),
+        lost_alpha_4x=_lost(fourfold.alpha),
     )
 
 
@@ -153,6 +180,20 @@ class _Compared:
         above = (2 * self._mean * mean + C1) * (2 * shared + C2)
         below = (self._mean * self._mean + mean * mean + C1) * (self.variance + variance + C2)
         return float(min(max(self._inside(np.divide(above, below, dtype=np.float32)).mean(), 0.0), 1.0))
+
+
+class _Left:
+    """What palettes and a binary matte leave of an image at one step: similarities, and the entries of each palette."""
+
+    def __init__(self, image: Enlarged, sizes: list[Colors], compared: _Compared, of_alpha: _Compared | None) -> None:
+        drawn = [image.reduced(palette) for palette in sizes]
+        self.entries = [one.entries for one in drawn]
+        self.colors = [compared.similarity(one.plane) for one in drawn]
+        self.alpha = 1.0 if of_alpha is None else of_alpha.similarity(image.alpha())
+
+
+def _lost(similarity: float) -> float:
+    return THOUSANDTHS * (1 - similarity)
 
 
 def _mean(plane: Plane) -> Plane:

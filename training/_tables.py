@@ -28,6 +28,15 @@ LOG_FEATURES = (
     "short_side",
     "corners_in_four",
     "corners_in_sixteen",
+    "lost_in_four_1x",
+    "lost_in_eight_1x",
+    "lost_in_sixteen_1x",
+    "lost_in_eight_2x",
+    "lost_in_four_4x",
+    "lost_in_eight_4x",
+    "lost_in_sixteen_4x",
+    "lost_alpha_2x",
+    "lost_alpha_4x",
 )
 # Plan parameters as the predictor sees them: words by code, the upscale step by its logarithm.
 LOG2_COLUMNS = ("upscale",)

@@ -88,7 +88,40 @@ MORE = [
     pytest.param("in_sixteen_colors", noise(100), square(), id="in_sixteen_colors"),
     pytest.param("corners_in_four", square(), square(20), id="corners_in_four"),
     pytest.param("corners_in_sixteen", square(), checks(8), id="corners_in_sixteen"),
+    *(
+        pytest.param(f"lost_in_{name}_{step}x", ramp(few), ramp(16), id=f"lost_in_{name}_{step}x")
+        for name, few, steps in (("four", 4, (1, 4)), ("eight", 4, (1, 2, 4)))
+        for step in steps
+    ),
+    *(pytest.param(f"lost_in_sixteen_{step}x", square(), noise(100), id=f"lost_in_sixteen_{step}x") for step in (1, 4)),
+    *(
+        pytest.param(f"lost_alpha_{step}x", disc(alpha=True), disc(soft=9, alpha=True), id=f"lost_alpha_{step}x")
+        for step in (2, 4)
+    ),
 ]
+
+
+FOURFOLD = [
+    ("lost_in_four_1x", "lost_in_four_4x"),
+    ("lost_in_eight_2x", "lost_in_eight_4x"),
+    ("lost_in_sixteen_1x", "lost_in_sixteen_4x"),
+    ("lost_alpha_2x", "lost_alpha_4x"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), [*FOURFOLD, ("lost_in_eight_1x", "lost_in_eight_2x")])
+def test_steps_differ_unless_the_image_is_larger_than_its_tiles(one: str, other: str) -> None:
+    soft = disc(soft=3, alpha=True)
+    small, large = np.ascontiguousarray(soft[8:-8, 8:-8]), np.tile(soft, (3, 3, 1))
+    assert small.shape[0] * small.shape[1] == 6400
+    assert feature(one, small) != feature(other, small)
+    assert feature(one, large) == feature(other, large)
+
+
+def test_four_times_as_large_is_twice_where_that_would_be_too_large() -> None:
+    picture = disc(soft=3, alpha=True)[7:-8, 8:-8]
+    assert feature("lost_in_eight_4x", picture) == feature("lost_in_eight_2x", picture)
+    assert feature("lost_in_four_4x", picture) != feature("lost_in_four_1x", picture)
 
 
 @pytest.mark.parametrize(("name", "less", "more"), MORE)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from router._reduced import reduced
+from router._reduced import Enlarged, Reduced, corners
 from router.pixels import Pixels, palettes
 from tests.router.drawings import disc, plain, square
 
@@ -14,10 +14,18 @@ def over_white(picture: Pixels) -> Pixels:
     return np.dstack([mixed, picture[..., 3]])
 
 
+def reduced(picture: Pixels, colors: int, times: int = 2) -> Reduced:
+    """What a palette of the picture's own leaves of it."""
+    (palette,) = palettes(picture, [colors])
+    return Enlarged(over_white(np.ascontiguousarray(picture)), 255, times).reduced(palette)
+
+
+@pytest.mark.parametrize("times", [1, 2, 4])
 @pytest.mark.parametrize("picture", [square(), plain(), disc(alpha=True)], ids=["square", "plain", "hole"])
-def test_a_picture_of_few_colours_hardly_changes(picture: Pixels) -> None:
+def test_a_picture_of_few_colours_hardly_changes(picture: Pixels, times: int) -> None:
     shown = over_white(np.ascontiguousarray(picture))
-    ((plane, _),) = reduced(shown, palettes(picture, [4]), 255)
+    entries, plane = reduced(picture, 4, times)
+    assert entries.shape == tuple(times * side for side in picture.shape[:2])
     grey = shown[..., :3] @ np.array([0.299, 0.587, 0.114])
     assert plane.shape == picture.shape[:2]
     assert np.median(np.abs(plane - grey)) <= 4  # half a cell
@@ -25,27 +33,35 @@ def test_a_picture_of_few_colours_hardly_changes(picture: Pixels) -> None:
 
 
 def test_what_a_binary_matte_hides_is_ground() -> None:
-    faint = plain(alpha=100)
-    assert (reduced(over_white(faint), palettes(faint, [4]), 255)[0].plane == 255).all()
+    assert (reduced(plain(alpha=100), 4).plane == 255).all()
+
+
+@pytest.mark.parametrize(("alpha", "left"), [(100, 0), (200, 255)])
+def test_a_binary_matte_leaves_alpha_on_or_off(alpha: int, left: int) -> None:
+    assert (Enlarged(over_white(plain(alpha=alpha)), 255, 2).alpha() == left).all()
+
+
+def test_the_finer_a_matte_is_cut_the_softer_its_border_is_drawn() -> None:
+    border = disc(soft=2, alpha=True)
+    off = [np.abs(Enlarged(border, 255, times).alpha().astype(int) - border[..., 3]).mean() for times in (1, 2, 4)]
+    assert off == sorted(off, reverse=True)
+    assert off[2] < off[0]
 
 
 def test_outlines_have_their_corners_in_each_palette() -> None:
     picture = square()
-    few, more = reduced(picture, palettes(picture, (2, 16)), 255)
-    assert 0 < few.corners <= more.corners  # soft edges have outlines of their own
+    few, more = (corners(reduced(picture, colors).entries) for colors in (2, 16))
+    assert 0 < few <= more  # soft edges have outlines of their own
     side = 2 * picture.shape[0] - 1
-    assert few.corners * side**2 / 1000 == pytest.approx(4, abs=8)
+    assert few * side**2 / 1000 == pytest.approx(4, abs=8)
 
 
 def test_between_tiles_is_no_corner() -> None:
     striped = np.concatenate([plain((side, 0, 0), side=40) for side in (0, 90, 180, 250)], axis=1)
     mosaic = np.concatenate([striped, striped[:, ::-1]])
-    (whole,) = reduced(mosaic, palettes(mosaic, [4]), 255)
-    (tiled,) = reduced(mosaic, palettes(mosaic, [4]), 255, down=2, across=4)
-    assert (whole.corners > 0, tiled.corners) == (True, 0)
-    assert (whole.plane == tiled.plane).all()
+    entries = reduced(mosaic, 4).entries
+    assert (corners(entries) > 0, corners(entries, down=2, across=4)) == (True, 0)
 
 
 def test_one_pixel_has_no_corner() -> None:
-    (one,) = reduced(plain(side=1), palettes(plain(side=1), [4]), 255)
-    assert one.corners == 0
+    assert corners(reduced(plain(side=1), 4).entries) == 0
