@@ -26,7 +26,8 @@ BYTES_OF_A_SECOND = 100_000.0
 # How many times as much quality up to a target counts as quality without one. At 4 nearly as many targets are met as
 # at any price (0.98: 0.660 instead of 0.674 of unseen families), in two fifths of the time and half of the bytes.
 ASKED_FOR = 4.0
-_DEVIATIONS = 1.6449  # standard deviations from the middle of a normal distribution to its 95th percentile
+_ODDS_OF_BOUND = 19.0  # those of `BOUND`
+MOST_OFF = 200.0  # powers of the odds beyond it overflow
 _NUMBER: dict[Method, int] = {method: number for number, method in enumerate(METHODS)}
 
 
@@ -38,8 +39,9 @@ def at_speed(prediction: Prediction, speed: tuple[float, ...]) -> Prediction:
 def chance(candidate: Candidate, constraints: Constraints) -> float:
     """Return how likely a candidate keeps the budgets, 0..1.
 
-    Seconds and bytes are taken as independent and log-normal about their estimates, with the upper bounds as their 95th
-    percentiles.
+    Seconds and bytes are taken as independent and log-logistic about their estimates, with the upper bounds as their
+    95th percentiles. A log-normal has too thin tails: of 18,178 figures of unseen images 0.8 % lie beyond three of its
+    deviations, where it has 0.1 % and this 0.5 %.
     """
     return _below(constraints.time_budget, candidate.seconds, candidate.seconds_high) * _below(
         constraints.svg_budget, candidate.svg_bytes, candidate.svg_bytes_high
@@ -52,7 +54,7 @@ def _below(limit: float | None, estimate: float, high: float) -> float:
     if not 0 < estimate < high:
         return float(estimate <= limit)
     off = math.log(limit / estimate) / math.log(high / estimate)
-    return 0.5 * math.erfc(-off * _DEVIATIONS / math.sqrt(2))
+    return 1 / (1 + _ODDS_OF_BOUND ** -max(off, -MOST_OFF))
 
 
 def fits(candidate: Candidate, constraints: Constraints) -> bool:

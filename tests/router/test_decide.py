@@ -200,13 +200,13 @@ def test_reasoning_says_the_numbers(limits: dict[str, Any], policy: Policy, sent
 def test_reasoning_says_what_is_risked(budget: float, verdict: str) -> None:
     sure = candidate("performance", quality=0.93, seconds=0.01)
     risky = candidate("regression", quality=0.999, seconds=0.1, margin=2.0)
-    better = candidate("feature_mapping", quality=0.931, seconds=0.05, margin=1.7)
+    better = candidate("feature_mapping", quality=0.931, seconds=0.05, margin=1.6)
     got = decide(prediction(sure, better, risky), Constraints(time_budget=budget))
     assert f": {verdict} of 3 candidates" in got.reasoning
 
 
 def test_a_target_is_not_said_to_be_met_where_the_budget_may_break() -> None:
-    likely = candidate("performance", quality=0.97, seconds=0.1, margin=2.0)  # keeps 0.3 s with 99.5 %
+    likely = candidate("performance", quality=0.97, seconds=0.1, margin=2.0)  # keeps 0.3 s with 99.1 %
     got = decide(prediction(likely), Constraints(quality_target=0.95, time_budget=0.3))
     assert ": the best quality within 300 ms (0.950 is not certain) of 1 candidate" in got.reasoning
 

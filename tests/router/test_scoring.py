@@ -35,6 +35,7 @@ NO_LIMITS = Constraints()
         pytest.param({"time_budget": 0.05}, 0.05, id="as far below as the bound is above"),
         pytest.param({"svg_budget": 2000}, 0.95, id="bytes"),
         pytest.param({"time_budget": 0.2, "svg_budget": 1000}, 0.475, id="both"),
+        pytest.param({"time_budget": 0.4}, 361 / 362, id="twice as far above has the odds squared"),
         pytest.param({"time_budget": 1e9, "svg_budget": 1}, 0.0, id="hopeless"),
     ],
 )
@@ -73,9 +74,9 @@ def test_a_risk_is_taken_where_more_is_promised(quality: float, first: str) -> N
     assert ranked[0][1].method == first
 
 
-@pytest.mark.parametrize(("budget", "first"), [(0.3, "feature_mapping"), (0.5, "performance")])
+@pytest.mark.parametrize(("budget", "first"), [(0.3, "feature_mapping"), (0.6, "performance")])
 def test_a_target_is_met_by_what_surely_keeps_the_budget(budget: float, first: str) -> None:
-    """The cheaper one keeps 0.3 s with 99.5 %, 0.5 s with 99.99 %; the other promises more."""
+    """The cheaper one keeps 0.3 s with 99.1 %, 0.6 s with 99.95 %; the other promises more."""
     cheap = candidate("performance", quality=0.97, seconds=0.1, margin=2.0)
     sure = candidate("feature_mapping", quality=0.99, seconds=0.2)
     limits = Constraints(quality_target=0.95, time_budget=budget)
