@@ -1,6 +1,6 @@
 """The part of the predictor that learns fast: a straight line plus boosted trees for each figure, and for its error."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -86,32 +86,36 @@ def fit_boosted(
     seed: int,
     report: Callable[[], None],
     derived: nn.Module | None = None,
+    of_quality: Sequence[int] = (),
 ) -> Fitted:
     """Fit on `rows` with their quality and ln seconds and ln bytes, [rows, 2]; `folds` are those of the drawings.
 
-    Lines and trees see what `derived` makes of the rows.
+    Lines and trees see what `derived` makes of the rows, those of seconds and bytes without the columns `of_quality`.
 
     Errors are learnt from what models say of drawings that they have not seen.
     """
     derived = derived or nn.Identity()
     with torch.no_grad():
         rows = derived(torch.tensor(rows)).numpy()
+    others = rows.copy()
+    # What never varies is never hung on, so models of both kinds can be shown whole rows.
+    others[:, list(of_quality)] = 0
     targets = np.column_stack([(1 - quality) ** POWER, logs])
     unseen = np.zeros_like(targets)
     for fold in sorted(set(folds.tolist())):
         out = folds == fold
         known = ~out if not out.all() else out
-        lines, trees = _fit(rows[known], targets[known], weights[known], seed)
+        lines, trees = _fit(rows[known], others[known], targets[known], weights[known], seed)
         unseen[out] = _predict(lines, trees, rows[out])
         report()
-    lines, trees = _fit(rows, targets, weights, seed)
+    lines, trees = _fit(rows, others, targets, weights, seed)
     report()
     unseen[:, 0] = 1 - np.maximum(unseen[:, 0], 0) ** (1 / POWER)
     off = np.abs(quality - unseen[:, 0])
     above = targets[:, 1:] - unseen[:, 1:]
     errors = [
         _ensemble(ERROR, seed).fit(rows, np.log(off + LEAST_ERROR), weights),
-        *(_ensemble(ERROR, seed, loss="quantile", quantile=HIGH).fit(rows, above[:, i], weights) for i in (0, 1)),
+        *(_ensemble(ERROR, seed, loss="quantile", quantile=HIGH).fit(others, above[:, i], weights) for i in (0, 1)),
     ]
     # The mean of logarithms lies below the logarithm of the mean.
     said = np.exp(errors[0].predict(rows))
@@ -121,13 +125,14 @@ def fit_boosted(
 
 
 def _fit(
-    rows: Rows, targets: Floats, weights: Floats, seed: int
+    rows: Rows, others: Rows, targets: Floats, weights: Floats, seed: int
 ) -> tuple[list[Ridge], list[HistGradientBoostingRegressor]]:
-    """Fit a line to each target, and trees to what it leaves."""
-    lines = [Ridge(alpha=1.0).fit(rows, target) for target in targets.T]
-    rest = targets - np.column_stack([line.predict(rows) for line in lines])
-    sizes = (QUALITY, FIGURE, FIGURE)
-    return lines, [_ensemble(size, seed).fit(rows, target, weights) for size, target in zip(sizes, rest.T, strict=True)]
+    """Fit a line to each target, and trees to what it leaves: quality by `rows`, seconds and bytes by `others`."""
+    lines, trees = [], []
+    for seen, size, target in zip((rows, others, others), (QUALITY, FIGURE, FIGURE), targets.T, strict=True):
+        lines.append(Ridge(alpha=1.0).fit(seen, target))
+        trees.append(_ensemble(size, seed).fit(seen, target - lines[-1].predict(seen), weights))
+    return lines, trees
 
 
 def _predict(lines: list[Ridge], trees: list[HistGradientBoostingRegressor], rows: Rows) -> Floats:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from router import METHODS
 from training._boosted import FOLDS, Fitted, fit_boosted
-from training._derived import Derived
+from training._derived import OF_QUALITY, Derived
 from training._hash import hash_of
 from training._network import FARTHEST, MEMBERS, Member, Predictor
 from training._tables import DIGITS, Array, Table, log_scaled
@@ -146,7 +146,15 @@ def _grown(
     known = table.quality[own].astype(np.float64)
     derived = Derived(scale.mean, scale.std)
     fitted = fit_boosted(
-        rows, known, logs, folds[images], _weights(table)[own], seed, lambda: report(next(done), 0.0), derived
+        rows,
+        known,
+        logs,
+        folds[images],
+        _weights(table)[own],
+        seed,
+        lambda: report(next(done), 0.0),
+        derived,
+        of_quality=OF_QUALITY,
     )
     unseen = np.full((len(table), 3), np.nan)
     unseen[own] = fitted.unseen

@@ -93,3 +93,22 @@ def test_runs_count_by_their_weight() -> None:
     weights = np.where(odd, 1e-3, 1.0)
     heard = fit_boosted(rows, quality, logs, np.arange(COUNT) // 2 % FOLDS, weights, 1, lambda: None).unseen[:, 0]
     assert np.median(heard) == pytest.approx(0.95, abs=0.01)
+
+
+def test_seconds_and_bytes_do_not_hang_on_columns_of_quality() -> None:
+    rows, quality, logs = data(1)
+    telling = rows.copy()
+    telling[:, 3] = logs[:, 0]  # all that there is to know of seconds
+    known = fit_boosted(telling, quality, logs, np.arange(COUNT) % FOLDS, np.ones(COUNT), 1, lambda: None)
+    blind = fit_boosted(
+        telling, quality, logs, np.arange(COUNT) % FOLDS, np.ones(COUNT), 1, lambda: None, of_quality=[3]
+    )
+    other = telling.copy()
+    other[:, 3] += 1
+    with torch.no_grad():
+        moved = [
+            (fitted.module(torch.tensor(other)) - fitted.module(torch.tensor(telling))).abs().amax(dim=0)
+            for fitted in (known, blind)
+        ]
+    assert (moved[0][2:] > 0).all()
+    assert moved[1][2:].tolist() == [0, 0, 0, 0]
