@@ -54,7 +54,7 @@ def _below(limit: float | None, estimate: float, high: float) -> float:
     if not 0 < estimate < high:
         return float(estimate <= limit)
     off = math.log(limit / estimate) / math.log(high / estimate)
-    return 1 / (1 + _ODDS_OF_BOUND ** -max(off, -MOST_OFF))
+    return 1 / (1 + math.pow(_ODDS_OF_BOUND, -max(off, -MOST_OFF)))
 
 
 def fits(candidate: Candidate, constraints: Constraints) -> bool:
