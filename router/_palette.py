@@ -55,7 +55,7 @@ def as_words(pixels: Pixels) -> Words:
 def cells_of(words: Words) -> Words:
     """Return the cell, below `CELLS`, of each RGBA pixel given as a word."""
     red, green, blue = (words & np.uint32(0xF8 << shift) for shift in (0, 8, 16))
-    # In place: fresh memory for each step would take four times as long.
+    # In place: fresh memory for each step would take five times as long.
     red <<= np.uint32(7)
     green >>= np.uint32(6)
     blue >>= np.uint32(19)
