@@ -72,8 +72,9 @@ def nearest(colors: Colors, palette: Colors) -> NDArray[np.intp]:
 def _some(words: Words) -> Words:
     """Return a sample of the visible pixels; an odd step, as an even one would meet the same columns in every row."""
     visible = words >= HALF << 24
-    shown = words if visible.all() else words[np.flatnonzero(visible)]
-    return shown[:: -(-shown.size // MOST_PIXELS) | 1]
+    shown = np.flatnonzero(visible)
+    taken = slice(None, None, -(-shown.size // MOST_PIXELS) | 1)
+    return words[taken] if shown.size == words.size else words[shown[taken]]
 
 
 def _firsts(found: Cells, counts: Sequence[int]) -> list[Colors]:
