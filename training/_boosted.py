@@ -29,23 +29,23 @@ class Size(NamedTuple):
 
 
 # Quality hangs on more than time and bytes do, errors are noisier.
-FIGURE = Size(250, 31, 8)
-QUALITY = Size(500, 63, 8, rate=0.05, smallest=60, columns=0.3)
+FIGURE = Size(170, 31, 8, rate=0.13)
+QUALITY = Size(300, 63, 8, rate=0.075, smallest=60, columns=0.3)
 ERROR = Size(40, 31, 7)
 # Trees learn this power of the error: its logarithm would make the worst images as good as unseen, the error itself the
 # best. Of roots, 0.35 has the least mean error by a little.
 POWER = 0.35
 FOLDS = 4
 LEAST_ERROR = 1e-4  # of an estimated quality: below it a logarithm would only show rounding
+LEAST_MARGIN = 0.02  # between an estimate and its upper bound, logarithms
 HIGH = 0.95
 
 
 class Boosted(nn.Module):
-    """[rows, features + plan] to quality, its expected error, and ln seconds and ln bytes with their upper bounds."""
+    """[rows, columns] to quality, its expected error, and ln seconds and ln bytes with their upper bounds."""
 
-    def __init__(self, derived: nn.Module, lines: list[Ridge], figures: Trees, errors: Trees, scale: float) -> None:
+    def __init__(self, lines: list[Ridge], figures: Trees, errors: Trees, scale: float) -> None:
         super().__init__()
-        self.derived = derived
         self.line = nn.Linear(len(lines[0].coef_), len(lines))
         with torch.no_grad():
             self.line.weight.copy_(torch.tensor(np.array([line.coef_ for line in lines])))
@@ -54,7 +54,6 @@ class Boosted(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         """Return [rows, 6] in the order of the predictor's outputs."""
-        rows = self.derived(rows)
         root, seconds, size = (self.line(rows) + self.figures(rows)).unbind(-1)
         spread, slower, larger = self.errors(rows).unbind(-1)
         return torch.stack(
@@ -62,19 +61,24 @@ class Boosted(nn.Module):
                 (1 - root.clamp(min=0) ** (1 / POWER)).clamp(min=0),
                 spread.exp() * self.scale,
                 seconds,
-                seconds + slower.clamp(min=0.02),
+                seconds + slower.clamp(min=LEAST_MARGIN),
                 size,
-                size + larger.clamp(min=0.02),
+                size + larger.clamp(min=LEAST_MARGIN),
             ],
             dim=-1,
         )
 
 
 class Fitted(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """The module, and what it says of each training row without having seen the drawing: quality, ln s, ln bytes."""
+    """The module, and what it says of each training row.
+
+    `unseen` is without having seen the drawing: quality, ln s, ln bytes. `margins` are how far off it expects quality
+    to be, and how far above the estimates its bounds of ln s and ln bytes lie.
+    """
 
     module: Boosted
     unseen: Floats
+    margins: Floats
 
 
 def fit_boosted(
@@ -85,18 +89,13 @@ def fit_boosted(
     weights: Floats,
     seed: int,
     report: Callable[[], None],
-    derived: nn.Module | None = None,
     of_quality: Sequence[int] = (),
 ) -> Fitted:
     """Fit on `rows` with their quality and ln seconds and ln bytes, [rows, 2]; `folds` are those of the drawings.
 
-    Lines and trees see what `derived` makes of the rows, those of seconds and bytes without the columns `of_quality`.
-
-    Errors are learnt from what models say of drawings that they have not seen.
+    Lines and trees of seconds and bytes do not see the columns `of_quality`. Errors are learnt from what models say of
+    drawings that they have not seen.
     """
-    derived = derived or nn.Identity()
-    with torch.no_grad():
-        rows = derived(torch.tensor(rows)).numpy()
     others = rows.copy()
     # What never varies is never hung on, so models of both kinds can be shown whole rows.
     others[:, list(of_quality)] = 0
@@ -121,7 +120,12 @@ def fit_boosted(
     said = np.exp(errors[0].predict(rows))
     scale = float(np.average(off, weights=weights) / np.average(said, weights=weights))
     report()
-    return Fitted(module=Boosted(derived, lines, Trees(trees), Trees(errors), scale).eval(), unseen=unseen)
+    bounds = np.column_stack([one.predict(others) for one in errors[1:]])
+    return Fitted(
+        module=Boosted(lines, Trees(trees), Trees(errors), scale).eval(),
+        unseen=unseen,
+        margins=np.column_stack([said * scale, np.maximum(bounds, LEAST_MARGIN)]),
+    )
 
 
 def _fit(

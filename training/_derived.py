@@ -1,4 +1,4 @@
-"""What hangs on an image and a plan together, worked out for trees: they come near products only step by step."""
+"""What hangs on an image and a plan together, worked out for models: they come near products only step by step."""
 
 import numpy as np
 import torch

@@ -106,7 +106,8 @@ def _write_networks(network: Predictor, sample: tuple[Array, Array, Array], fold
     with warnings.catch_warnings():
         # TorchScript is deprecated, and it is what the contract asks for beside ONNX.
         warnings.simplefilter("ignore", DeprecationWarning)
-        torch.jit.freeze(torch.jit.trace(network, example)).save(str(folder / "quality_predictor.pt"))
+        # Neither frozen nor folded: both would write weights of eight bits out as floats.
+        torch.jit.trace(network, example).save(str(folder / "quality_predictor.pt"))
         torch.onnx.export(
             network,
             example,
@@ -116,6 +117,7 @@ def _write_networks(network: Predictor, sample: tuple[Array, Array, Array], fold
             dynamic_axes={"plans": {0: "candidates"}, "out": {0: "candidates"}},
             opset_version=OPSET,
             custom_opsets={ML_DOMAIN: ML_OPSET},
+            do_constant_folding=False,
             dynamo=False,
         )
     onnx.checker.check_model(str(folder / "quality_predictor.onnx"))

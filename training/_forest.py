@@ -16,7 +16,7 @@ from training.errors import CorpusTooSmall
 # The grid's "none" as a number: no target is the highest one, no budget is longer than any trace.
 TARGETS = tuple(1.0 if t is None else t for t in GRID_TARGETS)
 BUDGETS = tuple(10.0 if b is None else b for b in GRID_BUDGETS)
-TREES, DEPTH, LEAF, FOLDS = 20, 9, 85, 3
+TREES, DEPTH, LEAF, FOLDS = 12, 9, 85, 3
 
 
 def methods_of(table: Table) -> tuple[Method, ...]:

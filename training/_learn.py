@@ -11,19 +11,20 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from router import METHODS
-from training._boosted import FOLDS, Fitted, fit_boosted
+from training._boosted import FOLDS, HIGH, Fitted, fit_boosted
 from training._derived import OF_QUALITY, Derived
 from training._hash import hash_of
 from training._network import FARTHEST, MEMBERS, Member, Predictor
 from training._tables import DIGITS, Array, Table, log_scaled
 
-EPOCHS, PATIENCE = 60, 15
+EPOCHS, PATIENCE = 100, 15
 BATCH, WIDTH = 96, 12  # groups, and runs in one
-RATE, DECAY = 2e-3, 1e-3
+RATE, DECAY = 2e-3, 1e-2
 # How often an image is shown without its thumbnail, and a feature without its value: callers may lack either.
 NO_THUMBNAIL, NO_FEATURE = 0.2, 0.04
 # Weights of the losses: an error of 0.01 in quality counts like one of 10 % in seconds or bytes.
 WEIGHTS = (10.0, 1.0, 1.0)
+LEAST_STRETCH = 0.1  # of the trees' margins: where networks have learnt few rows by heart
 # What a run of a plan that no method proposed weighs for trees and shares: there are as many of those as of the others.
 UNPROPOSED = 0.25
 
@@ -59,8 +60,17 @@ def normalised(table: Table, scale: Scaling) -> Array:
     return ((features - scale.mean) / scale.std).clip(-FARTHEST, FARTHEST).astype(np.float32)
 
 
+def derived_rows(table: Table, scale: Scaling) -> Array:
+    """Return each run's features and plan as models see them, [runs, columns], derived columns at the end."""
+    rows = np.hstack([normalised(table, scale)[table.image_of], table.plan_rows()])
+    return np.asarray(Derived(scale.mean, scale.std)(torch.tensor(rows)).numpy())
+
+
 class Batches:
-    """The table as tensors: groups of up to `WIDTH` runs of one image, padded; `image_of[g]` is the image."""
+    """The table as tensors: groups of up to `WIDTH` runs of one image, padded; `image_of[g]` is the image.
+
+    Plans come with the columns that are derived from them and their image.
+    """
 
     def __init__(self, table: Table, scale: Scaling, device: torch.device) -> None:
         per_image = np.bincount(table.image_of, minlength=len(table.labels))
@@ -72,9 +82,9 @@ class Batches:
         self.features = torch.tensor(normalised(table, scale))
         pictures = (table.thumbnails.astype(np.float32) / 255 - scale.channel_mean) / scale.channel_std
         self.pictures = torch.tensor(pictures.transpose(0, 3, 1, 2).copy())
-        rows = table.plan_rows()
-        self.plans = torch.zeros(groups.sum(), WIDTH, rows.shape[1])
-        self.plans[group, slot] = torch.tensor(rows)
+        plans = derived_rows(table, scale)[:, self.features.shape[1] :]
+        self.plans = torch.zeros(groups.sum(), WIDTH, plans.shape[1])
+        self.plans[group, slot] = torch.tensor(plans)
         self.truth = torch.zeros(groups.sum(), WIDTH, 3)
         truth = np.stack([table.quality, table.log_seconds, table.log_bytes], axis=1)
         self.truth[group, slot] = torch.tensor(truth)
@@ -109,21 +119,23 @@ def train(
     """Return the trained ensemble, on the CPU; each member stops early on its own share of unseen training drawings."""
     device = best_device()
     batches = Batches(table, scale, device)
+    rows = derived_rows(table, scale)
     trained = np.flatnonzero(table.splits == "train")
     names = [hash_of(f"{t.spec.family}/{t.spec.drawing}") for t in table.labels]
     members, heard = [], []
     for index in range(MEMBERS):
         torch.manual_seed(seed + index)
         fold = np.array([name % 10 == index for name in names])[trained]
-        member = Member(batches.features.shape[1], batches.plans.shape[2]).to(device)
         # A corpus too small to set drawings aside checks itself.
         fit, check = (trained[~fold], trained[fold]) if 0 < fold.sum() < len(fold) else (trained, trained)
+        member = Member(batches.features.shape[1], rows[np.isin(table.image_of, fit)]).to(device)
         _train_member(member, batches, fit, check, epochs, partial(report, index))
         heard.append((np.isin(table.image_of, check), _estimates(member.eval(), batches, check)))
         members.append(member.cpu())
     folds = np.array([name % FOLDS for name in names])
-    grown = _grown(table, scale, folds, seed, partial(report, MEMBERS))
-    return Predictor(members, grown.module, _shares(table, heard, grown.unseen)).eval()
+    grown = _grown(table, rows, folds, seed, partial(report, MEMBERS))
+    shares, margins = _weighed(table, heard, grown)
+    return Predictor(members, grown.module, Derived(scale.mean, scale.std), shares, margins).eval()
 
 
 def _estimates(member: Member, batches: Batches, images: NDArray[np.intp]) -> Array:
@@ -135,47 +147,61 @@ def _estimates(member: Member, batches: Batches, images: NDArray[np.intp]) -> Ar
 
 
 def _grown(
-    table: Table, scale: Scaling, folds: NDArray[np.intp], seed: int, report: Callable[[int, float], None]
+    table: Table, rows: Array, folds: NDArray[np.intp], seed: int, report: Callable[[int, float], None]
 ) -> Fitted:
-    """Return boosted trees fitted to the runs on training images, and what they say of each of those unseen."""
+    """Return boosted trees fitted to the runs on training images, with what they say of all runs of the table.
+
+    What they have not learnt from is no number.
+    """
     own = np.flatnonzero(table.splits[table.image_of] == "train")
-    images = table.image_of[own]
-    rows = np.hstack([normalised(table, scale)[images], table.plan_rows()[own]])
     logs = np.column_stack([table.log_seconds[own], table.log_bytes[own]]).astype(np.float64)
     done = iter(range(FOLDS + 3))
-    known = table.quality[own].astype(np.float64)
-    derived = Derived(scale.mean, scale.std)
     fitted = fit_boosted(
-        rows,
-        known,
+        rows[own],
+        table.quality[own].astype(np.float64),
         logs,
-        folds[images],
+        folds[table.image_of[own]],
         _weights(table)[own],
         seed,
         lambda: report(next(done), 0.0),
-        derived,
         of_quality=OF_QUALITY,
     )
-    unseen = np.full((len(table), 3), np.nan)
-    unseen[own] = fitted.unseen
-    return Fitted(module=fitted.module, unseen=unseen)
+    unseen, margins = (np.full((len(table), 3), np.nan) for _ in range(2))
+    unseen[own], margins[own] = fitted.unseen, fitted.margins
+    return Fitted(module=fitted.module, unseen=unseen, margins=margins)
 
 
 def _weights(table: Table) -> NDArray[np.float64]:
     return np.where(np.isin(table.origins, METHODS), 1.0, UNPROPOSED)
 
 
-def _shares(
-    table: Table, heard: Sequence[tuple[NDArray[np.bool_], Array]], unseen: NDArray[np.float64]
-) -> tuple[float, float, float]:
-    """Return the networks' shares with the least squared error; `heard` is what each says of runs it has not seen."""
+def _weighed(
+    table: Table, heard: Sequence[tuple[NDArray[np.bool_], Array]], grown: Fitted
+) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Return the networks' shares with the least squared error, and what the trees' margins are to be multiplied by.
+
+    `heard` is what each network says of runs that it has not seen. There the expected error of quality becomes the mean
+    error of what shares make of both, and bounds are kept as often as they say.
+    """
     truth = np.column_stack([table.quality, table.log_seconds, table.log_bytes])
-    off = np.concatenate([truth[runs] - unseen[runs] for runs, _ in heard])
-    toward = np.concatenate([said - unseen[runs] for runs, said in heard])
-    weights = np.concatenate([_weights(table)[runs] for runs, _ in heard])[:, None]
-    shares = (weights * off * toward).sum(axis=0) / np.maximum((weights * toward**2).sum(axis=0), 1e-12)
-    quality, seconds, size = (round(float(share), 3) for share in shares.clip(0, 1))
-    return quality, seconds, size
+    off = np.concatenate([truth[runs] - grown.unseen[runs] for runs, _ in heard])
+    toward = np.concatenate([said - grown.unseen[runs] for runs, said in heard])
+    margins = np.concatenate([grown.margins[runs] for runs, _ in heard])
+    weights = np.concatenate([_weights(table)[runs] for runs, _ in heard])
+    shares = (weights @ (off * toward) / np.maximum(weights @ toward**2, 1e-12)).clip(0, 1)
+    left = off - shares * toward
+    within = [_quantile(left[:, i] / margins[:, i], weights, HIGH) for i in (1, 2)]
+    told = [float(weights @ np.abs(left[:, 0]) / (weights @ margins[:, 0])), *within]
+    quality, seconds, size = (round(float(share), 3) for share in shares)
+    error, slower, larger = (round(max(one, LEAST_STRETCH), 3) for one in told)
+    return (quality, seconds, size), (error, slower, larger)
+
+
+def _quantile(values: NDArray[np.float64], weights: NDArray[np.float64], share: float) -> float:
+    """Return the value that `share` of the weight does not exceed."""
+    order = values.argsort()
+    reached = weights[order].cumsum()
+    return float(values[order][np.searchsorted(reached, share * reached[-1])])
 
 
 def _train_member(

@@ -10,6 +10,7 @@ import pytest
 
 from router import FEATURE_NAMES
 from tests.training.corpora import HELD_OUT, TRAINED, corpus_toml, icons, pack
+from training._boosted import Size
 from training._corpus import Family
 from training._explore import found_best
 from training._export import Trained, regressor_as_onnx, write_export
@@ -29,6 +30,10 @@ SMALL_MODELS = {
     "training._fit.PRICING_TREES": 4,
     "training._fit.HIDDEN": (8,),
     "training._surrogate.TREES": 8,
+    "training._boosted.FIGURE": Size(40, 31, 7),
+    "training._boosted.QUALITY": Size(40, 31, 7),
+    "training._boosted.ERROR": Size(10, 31, 7),
+    "training._network.HIDDEN": 64,
     "training._formulas.IMAGES": 4,
     "training._formulas.TRIALS": 4,
 }

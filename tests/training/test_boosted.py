@@ -66,6 +66,13 @@ def test_the_expected_error_is_the_mean_error(fitted: Fitted, said: np.ndarray) 
     assert fitted.unseen.shape == (COUNT, 3)
 
 
+def test_margins_are_those_of_the_module(fitted: Fitted) -> None:
+    with torch.no_grad():
+        own = fitted.module(torch.tensor(data(1)[0])).numpy()
+    expected = np.column_stack([own[:, 1], own[:, 3] - own[:, 2], own[:, 5] - own[:, 4]])
+    assert fitted.margins == pytest.approx(expected, rel=1e-3, abs=1e-5)
+
+
 def test_what_is_said_of_the_unseen_is_worse_than_of_the_seen(fitted: Fitted) -> None:
     rows, quality, _ = data(1)
     with torch.no_grad():

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from router import METHODS
 from tests.training.conftest import SEED
 from training import _learn
-from training._learn import Batches, best_device, scaling, train
+from training._boosted import HIGH, Fitted
+from training._learn import UNPROPOSED, Batches, _weighed, best_device, scaling, train
 from training._network import MEMBERS
 from training._run import Label
 from training._tables import Table
@@ -85,3 +87,20 @@ def test_a_machine_without_a_gpu_trains_on_its_processor(monkeypatch: pytest.Mon
     for there, kind in ((False, "cpu"), (True, "cuda")):
         monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
         assert best_device().type == kind
+
+
+def test_shares_and_margins_are_those_of_what_nobody_had_seen(table: Table) -> None:
+    truth = np.column_stack([table.quality, table.log_seconds, table.log_bytes]).astype(np.float64)
+    rng = np.random.default_rng(SEED)
+    own, network = (scale * rng.normal(size=truth.shape) for scale in (0.2, 0.1))
+    grown = Fitted(module=None, unseen=truth + own, margins=np.full(truth.shape, 0.5))  # type: ignore[arg-type]
+    every = np.ones(len(table), dtype=np.bool_)
+    shares, margins = _weighed(table, [(every, truth + network)], grown)
+    # Of two independent errors, one half as large as the other, the mean with least variance has four fifths of it.
+    assert shares == pytest.approx((0.8, 0.8, 0.8), abs=0.15)
+    left = own + np.array(shares) * (network - own)
+    proposed = np.isin(table.origins, METHODS)
+    assert margins[0] == pytest.approx(np.abs(left[:, 0]).mean() / 0.5, rel=0.2)
+    for column in (1, 2):
+        kept = -left[:, column] <= margins[column] * 0.5
+        assert np.average(kept, weights=np.where(proposed, 1.0, UNPROPOSED)) == pytest.approx(HIGH, abs=0.02)
