@@ -95,7 +95,7 @@ def test_shares_and_margins_are_those_of_what_nobody_had_seen(table: Table) -> N
     own, network = (scale * rng.normal(size=truth.shape) for scale in (0.2, 0.1))
     grown = Fitted(module=None, unseen=truth + own, margins=np.full(truth.shape, 0.5))  # type: ignore[arg-type]
     every = np.ones(len(table), dtype=np.bool_)
-    shares, margins = _weighed(table, [(every, truth + network)], grown)
+    shares, margins = _weighed(table, [(every, (truth + network).astype(np.float32))], grown)
     # Of two independent errors, one half as large as the other, the mean with least variance has four fifths of it.
     assert shares == pytest.approx((0.8, 0.8, 0.8), abs=0.15)
     left = own + np.array(shares) * (network - own)
