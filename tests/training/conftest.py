@@ -7,6 +7,7 @@ from pathlib import Path
 import joblib
 import msgspec
 import pytest
+from threadpoolctl import threadpool_limits
 
 from router import FEATURE_NAMES
 from tests.training.corpora import HELD_OUT, TRAINED, corpus_toml, icons, pack
@@ -53,9 +54,14 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny(corpus: Path) -> Iterator[None]:
     """Let all of training know the tiny families only, and fit small models, in one thread.
 
-    Threads add up trees in any order, and scikit-learn's share the warning filters that tests rely on.
+    Threads add up trees in any order, and scikit-learn's share the warning filters that tests rely on. OpenMP's spin
+    where they wait for each other: on as many processors as there are test workers, models take minutes.
     """
-    with pytest.MonkeyPatch.context() as patch, joblib.parallel_config(backend="sequential"):
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        joblib.parallel_config(backend="sequential"),
+        threadpool_limits(1),
+    ):
         patch.setattr("training._corpus.CORPUS_TOML", corpus / "corpus.toml")
         for name, value in SMALL_MODELS.items():
             patch.setattr(name, value)
