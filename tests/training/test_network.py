@@ -12,7 +12,7 @@ from training._network import BOUNDS, ESTIMATES, MEMBERS, OUTPUTS, PIECES, Membe
 from training._tables import PLAN_COLUMNS
 
 FEATURES, PLAN = len(FEATURE_NAMES), len(PLAN_COLUMNS)
-ROWS = 400
+ROWS = 150
 DERIVED = Derived(np.zeros(FEATURES), np.ones(FEATURES))
 
 
