@@ -4,9 +4,11 @@ import io
 import struct
 import zlib
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from router import _decode
 from router.errors import DamagedImage
 from router.pixels import decode
 
@@ -32,11 +34,23 @@ def test_a_header_with_more_rows_than_the_data_is_refused(color: int) -> None:
         decode(_png(20, 40, rows=20, color=color))
 
 
-@pytest.mark.parametrize("mode", ["RGBA", "RGB", "P", "1", "LA", "L", "I;16"])
-def test_an_image_of_zeros_is_no_lie(mode: str) -> None:
+def _encoded(image: Image.Image) -> bytes:
     out = io.BytesIO()
-    Image.new(mode, (33, 7)).save(out, "PNG")
-    assert decode(out.getvalue()).shape == (7, 33, 4)
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("colour", [0, 251])
+@pytest.mark.parametrize("mode", ["RGBA", "RGB", "P", "1", "LA", "L", "I;16"])
+def test_an_image_of_one_colour_is_no_lie(mode: str, colour: int) -> None:
+    image = Image.new(mode, (33, 7), colour)
+    expected = image.convert("RGBA") if mode != "I;16" else Image.new("RGBA", (33, 7), "black")
+    assert np.array_equal(decode(_encoded(image)), np.asarray(expected))
+
+
+def test_an_image_empty_at_the_bottom_is_not_inflated_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_decode, "rows_missing", lambda data: pytest.fail("inflated again"))
+    assert decode(_encoded(Image.new("RGBA", (33, 7)))).shape == (7, 33, 4)
 
 
 def test_an_interlaced_image_of_zeros_is_passed() -> None:
