@@ -93,12 +93,18 @@ def _apart(colors: Colors, index: int) -> Colors:
 
 def _settled(found: Cells, palette: Colors) -> Colors:
     """Return a palette moved into the middle of what it serves; a colour that serves nothing stays."""
-    channels = (found.colors * found.sizes[:, None]).T
+    weighted = np.column_stack([found.colors * found.sizes[:, None], found.sizes])
+    columns = weighted.shape[1]
+    before = None
     for _ in range(ROUNDS):
         own = nearest(found.colors, palette)
-        totals = np.bincount(own, weights=found.sizes, minlength=len(palette))
-        sums = np.stack([np.bincount(own, weights=one, minlength=len(palette)) for one in channels], axis=1)
-        palette = np.where(totals[:, None] > 0, _mean(sums, totals), palette)
+        if before is not None and np.array_equal(own, before):
+            break
+        before = own
+        places = own[:, None] * columns + np.arange(columns)
+        sums = np.bincount(places.ravel(), weights=weighted.ravel(), minlength=columns * len(palette))
+        sums = sums.reshape(-1, columns)
+        palette = np.where(sums[:, -1:] > 0, _mean(sums[:, :-1], sums[:, -1]), palette)
     return _usual(found, palette)
 
 

@@ -35,7 +35,7 @@ ERROR = Size(40, 31, 7)
 # Trees learn this power of the error: its logarithm would make the worst images as good as unseen, the error itself the
 # best. Of roots, 0.35 has the least mean error by a little.
 POWER = 0.35
-FOLDS = 4
+FOLDS = 10
 LEAST_ERROR = 1e-4  # of an estimated quality: below it a logarithm would only show rounding
 LEAST_MARGIN = 0.02  # between an estimate and its upper bound, logarithms
 HIGH = 0.95

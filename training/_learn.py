@@ -23,10 +23,10 @@ RATE, DECAY = 2e-3, 1e-2
 # How often an image is shown without its thumbnail, and a feature without its value: callers may lack either.
 NO_THUMBNAIL, NO_FEATURE = 0.2, 0.04
 # Weights of the losses: an error of 0.01 in quality counts like one of 10 % in seconds or bytes.
-WEIGHTS = (10.0, 1.0, 1.0)
+WEIGHTS = (30.0, 1.0, 1.0)
 LEAST_STRETCH = 0.1  # of the trees' margins: where networks have learnt few rows by heart
-# What a run of a plan that no method proposed weighs for trees and shares: there are as many of those as of the others.
-UNPROPOSED = 0.25
+# What a run of a plan that no method proposed weighs: there are as many of those as of the others.
+UNPROPOSED = 0.4
 
 
 class Scaling(msgspec.Struct, frozen=True):
@@ -88,8 +88,8 @@ class Batches:
         self.truth = torch.zeros(groups.sum(), WIDTH, 3)
         truth = np.stack([table.quality, table.log_seconds, table.log_bytes], axis=1)
         self.truth[group, slot] = torch.tensor(truth)
-        self.mask = torch.zeros(groups.sum(), WIDTH)
-        self.mask[group, slot] = 1.0
+        self.weight = torch.zeros(groups.sum(), WIDTH)  # 0 where there is no run
+        self.weight[group, slot] = torch.tensor(_weights(table), dtype=torch.float32)
         for name, values in vars(self).items():
             setattr(self, name, values.to(device))
 
@@ -98,9 +98,9 @@ class Batches:
         return torch.isin(self.image_of, torch.tensor(images, device=self.image_of.device)).nonzero().squeeze(1)
 
     def of(self, groups: Tensor) -> tuple[Tensor, ...]:
-        """Return features, pictures, plans, truth and mask of some groups."""
+        """Return features, pictures, plans, truth and weight of some groups."""
         images = self.image_of[groups]
-        return self.features[images], self.pictures[images], self.plans[groups], self.truth[groups], self.mask[groups]
+        return self.features[images], self.pictures[images], self.plans[groups], self.truth[groups], self.weight[groups]
 
 
 def best_device() -> torch.device:
@@ -121,18 +121,18 @@ def train(
     batches = Batches(table, scale, device)
     rows = derived_rows(table, scale)
     trained = np.flatnonzero(table.splits == "train")
-    names = [hash_of(f"{t.spec.family}/{t.spec.drawing}") for t in table.labels]
+    # Trees and networks are weighed on drawings that neither has seen, having seen as many others.
+    folds = np.array([hash_of(f"{t.spec.family}/{t.spec.drawing}") % FOLDS for t in table.labels])
     members, heard = [], []
     for index in range(MEMBERS):
         torch.manual_seed(seed + index)
-        fold = np.array([name % 10 == index for name in names])[trained]
+        fold = folds[trained] == index
         # A corpus too small to set drawings aside checks itself.
         fit, check = (trained[~fold], trained[fold]) if 0 < fold.sum() < len(fold) else (trained, trained)
         member = Member(batches.features.shape[1], rows[np.isin(table.image_of, fit)]).to(device)
         _train_member(member, batches, fit, check, epochs, partial(report, index))
         heard.append((np.isin(table.image_of, check), _estimates(member.eval(), batches, check)))
         members.append(member.cpu())
-    folds = np.array([name % FOLDS for name in names])
     grown = _grown(table, rows, folds, seed, partial(report, MEMBERS))
     shares, margins = _weighed(table, heard, grown)
     return Predictor(members, grown.module, Derived(scale.mean, scale.std), shares, margins).eval()
@@ -140,10 +140,10 @@ def train(
 
 def _estimates(member: Member, batches: Batches, images: NDArray[np.intp]) -> Array:
     """Return what a network says of all runs on some images, in the table's order, [runs, 3]."""
-    features, pictures, plans, _, mask = batches.of(batches.groups_of(images))
+    features, pictures, plans, _, weight = batches.of(batches.groups_of(images))
     with torch.no_grad():
         said = member(features, pictures, torch.ones(len(features), 1, device=features.device), plans)
-    return np.asarray(said[mask > 0].cpu().numpy())
+    return np.asarray(said[weight > 0].cpu().numpy())
 
 
 def _grown(
@@ -240,7 +240,7 @@ def _shuffled(groups: Tensor) -> Iterator[Tensor]:
 
 
 def _loss(member: Member, batches: Batches, groups: Tensor, *, spoil: bool) -> Tensor:
-    features, pictures, plans, truth, mask = batches.of(groups)
+    features, pictures, plans, truth, weight = batches.of(groups)
     shown = torch.ones(len(groups), 1, device=features.device)
     if spoil:
         shown = (torch.rand(len(groups), 1, device=features.device) > NO_THUMBNAIL).float()
@@ -248,5 +248,5 @@ def _loss(member: Member, batches: Batches, groups: Tensor, *, spoil: bool) -> T
         if torch.rand(()) < 0.5:
             pictures = pictures.flip(3)
     off = (member(features, pictures, shown, plans) - truth).abs()
-    loss: Tensor = ((off @ off.new_tensor(WEIGHTS)) * mask).sum() / mask.sum()
+    loss: Tensor = ((off @ off.new_tensor(WEIGHTS)) * weight).sum() / weight.sum()
     return loss

@@ -34,6 +34,8 @@ SMALL_MODELS = {
     "training._boosted.FIGURE": Size(40, 31, 7),
     "training._boosted.QUALITY": Size(40, 31, 7),
     "training._boosted.ERROR": Size(10, 31, 7),
+    "training._learn.FOLDS": 4,
+    "training._steps.FOLDS": 4,
     "training._network.HIDDEN": 64,
     "training._formulas.IMAGES": 4,
     "training._formulas.TRIALS": 4,

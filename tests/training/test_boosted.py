@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from training import _boosted
-from training._boosted import FOLDS, Fitted, Size, fit_boosted
+from training._boosted import Fitted, Size, fit_boosted
 
 COUNT = 400
 
@@ -32,7 +32,7 @@ def data(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def fitted() -> Fitted:
-    return fit_boosted(*data(1), np.arange(COUNT) % FOLDS, np.ones(COUNT), 1, lambda: None)
+    return fit_boosted(*data(1), np.arange(COUNT) % 3, np.ones(COUNT), 1, lambda: None)
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_runs_count_by_their_weight() -> None:
     odd = np.arange(COUNT) % 2 == 1
     quality = np.where(odd, 0.5, 0.95)
     weights = np.where(odd, 1e-3, 1.0)
-    heard = fit_boosted(rows, quality, logs, np.arange(COUNT) // 2 % FOLDS, weights, 1, lambda: None).unseen[:, 0]
+    heard = fit_boosted(rows, quality, logs, np.arange(COUNT) // 2 % 3, weights, 1, lambda: None).unseen[:, 0]
     assert np.median(heard) == pytest.approx(0.95, abs=0.01)
 
 

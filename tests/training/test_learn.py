@@ -30,7 +30,7 @@ def test_scaling_makes_features_of_order_one(table: Table) -> None:
 
 
 @pytest.mark.parametrize("width", [5, 100], ids=["images in several groups", "images in one group"])
-def test_groups_hold_every_run_of_their_image_and_mask_what_is_padded(
+def test_groups_hold_every_run_of_their_image_and_what_is_padded_weighs_nothing(
     table: Table, monkeypatch: pytest.MonkeyPatch, width: int
 ) -> None:
     monkeypatch.setattr(_learn, "WIDTH", width)
@@ -39,13 +39,14 @@ def test_groups_hold_every_run_of_their_image_and_mask_what_is_padded(
         runs = table.labels[image].runs
         groups = batches.groups_of(np.array([image]))
         assert len(groups) == -(-len(runs) // width)
-        features, pictures, plans, truth, mask = batches.of(groups)
+        features, pictures, plans, truth, weight = batches.of(groups)
         assert len(features) == len(pictures) == len(groups)
         assert features.unique(dim=0).shape[0] == 1
-        assert plans.shape[:2] == truth.shape[:2] == mask.shape == (len(groups), width)
-        assert truth[mask > 0][:, 0].numpy() == pytest.approx([run.quality for run in runs])
-        assert (truth[mask == 0] == 0).all()
-    assert batches.of(batches.groups_of(np.arange(len(table.labels))))[-1].sum() == len(table)
+        assert plans.shape[:2] == truth.shape[:2] == weight.shape == (len(groups), width)
+        assert truth[weight > 0][:, 0].numpy() == pytest.approx([run.quality for run in runs])
+        assert (truth[weight == 0] == 0).all()
+        expected = [1.0 if run.origin in METHODS else UNPROPOSED for run in runs]
+        assert weight[weight > 0].numpy() == pytest.approx(expected)
 
 
 def test_training_lowers_the_loss_of_every_member(table: Table) -> None:
