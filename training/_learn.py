@@ -17,13 +17,13 @@ from training._hash import hash_of
 from training._network import FARTHEST, MEMBERS, Member, Predictor
 from training._tables import DIGITS, Array, Table, log_scaled
 
-EPOCHS, PATIENCE = 100, 15
+EPOCHS, PATIENCE = 150, 40
 BATCH, WIDTH = 96, 12  # groups, and runs in one
 RATE, DECAY = 2e-3, 1e-2
 # How often an image is shown without its thumbnail, and a feature without its value: callers may lack either.
-NO_THUMBNAIL, NO_FEATURE = 0.2, 0.04
-# Weights of the losses: an error of 0.01 in quality counts like one of 10 % in seconds or bytes.
-WEIGHTS = (30.0, 1.0, 1.0)
+NO_THUMBNAIL, NO_FEATURE = 0.1, 0.01
+# Weights of the losses: an error of 0.002 in quality counts like one of 10 % in seconds or bytes.
+WEIGHTS = (50.0, 1.0, 1.0)
 LEAST_STRETCH = 0.1  # of the trees' margins: where networks have learnt few rows by heart
 # What a run of a plan that no method proposed weighs: there are as many of those as of the others.
 UNPROPOSED = 0.4

@@ -140,9 +140,9 @@ def test_a_side_too_long_for_the_tracer_is_refused_and_the_worker_lives_on() -> 
 
 
 def test_what_takes_too_long_is_ended() -> None:
-    with Converter(workers=1, timeout=0.3) as converter:
+    with Converter(workers=1, timeout=2) as converter:
         pending = converter.submit(noise(900), SLOW)
-        with pytest.raises(ConversionTimedOut, match=r"longer than 0\.3 s"):
+        with pytest.raises(ConversionTimedOut, match=r"longer than 2 s"):
             pending.result()
         assert converter.convert(PICTURE, Plan()).quality
 
