@@ -33,35 +33,38 @@ class Derived(nn.Module):
     that is left out, pixels of the image.
     """
 
+    places: Tensor
+    kept: Tensor
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, mean: NDArray[np.float64], std: NDArray[np.float64]) -> None:
         super().__init__()
-        self._mean, self._std = mean.tolist(), std.tolist()
+        names = [name for row in (*_IN_PALETTE, _OF_ALPHA) for name in row]
+        places = [FEATURE_NAMES.index(name) for name in names]
+        self.register_buffer("places", torch.tensor(places))
+        self.register_buffer("kept", torch.tensor([name not in LOG_FEATURES for name in names]))
+        self.register_buffer("mean", torch.tensor(mean[places], dtype=torch.float32))
+        self.register_buffer("std", torch.tensor(std[places], dtype=torch.float32))
 
     def forward(self, rows: Tensor) -> Tensor:
         """Return [rows, columns + 3]."""
         steps = rows[:, _PLAN["upscale"]] * PLAN_COLUMNS["upscale"]
         palette = rows[:, _PLAN["palette"]] * PLAN_COLUMNS["palette"]
         colors = torch.where(palette < 1, torch.full_like(palette, _MOST), palette.clamp(_FEWEST, _MOST)).log2()
-        at_step = [_nearness(steps.clamp(0, 2), place) for place in range(3)]
-        at_size = [_nearness(colors, place) for place in range(2, 5)]
-        lost = torch.zeros_like(steps)
-        for near, names in zip(at_step, _IN_PALETTE, strict=True):
-            for close, name in zip(at_size, names, strict=True):
-                lost = lost + near * close * self._lost(rows, name)
-        alpha = torch.zeros_like(steps)
-        for near, name in zip(at_step, _OF_ALPHA, strict=True):
-            alpha = alpha + near * self._lost(rows, name)
+        at_step = _nearness(steps.clamp(0, 2), (0, 1, 2))
+        at_size = _nearness(colors, (2, 3, 4))
+        said = rows[:, self.places] * self.std + self.mean
+        # ln(1 + thousandths); features that say what is kept are turned round.
+        lost = torch.where(self.kept, (1000 * (1 - said)).clamp(min=0).log1p(), said)
+        near = (at_step.unsqueeze(2) * at_size.unsqueeze(1)).flatten(1)
+        cells = near.shape[1]
+        in_palette = (near * lost[:, :cells]).sum(dim=1, keepdim=True)
+        of_alpha = (at_step * lost[:, cells:]).sum(dim=1, keepdim=True)
         speckle = rows[:, _PLAN["filter_speckle"]] * PLAN_COLUMNS["filter_speckle"] / 2.0**steps
-        return torch.cat([rows, lost[:, None], alpha[:, None], speckle[:, None]], dim=1)
-
-    def _lost(self, rows: Tensor, name: str) -> Tensor:
-        """Return what a feature says is lost, ln(1 + thousandths); those that say what is kept are turned round."""
-        place = FEATURE_NAMES.index(name)
-        value = rows[:, place] * self._std[place] + self._mean[place]
-        lost: Tensor = value if name in LOG_FEATURES else (1000 * (1 - value)).clamp(min=0).log1p()
-        return lost
+        return torch.cat([rows, in_palette, of_alpha, speckle.unsqueeze(1)], dim=1)
 
 
-def _nearness(values: Tensor, place: int) -> Tensor:
-    """Return how near values lie to a whole number, 1 there and 0 from its neighbours on."""
-    return (1 - (values - place).abs()).clamp(min=0)
+def _nearness(values: Tensor, places: tuple[int, ...]) -> Tensor:
+    """Return how near values lie to each of some whole numbers, [values, places]: 1 there, 0 from its neighbours on."""
+    return (1 - (values.unsqueeze(1) - values.new_tensor(places)).abs()).clamp(min=0)
