@@ -4,23 +4,9 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-from PIL import Image
-
-_MARK = 251  # of one band: invisible red, a rare grey, a rare entry of a palette
 _SIGNATURE = 8
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 _STEP = 1 << 24  # bytes inflated at a time: a bomb never lies unpacked in memory
-
-
-def mark_rows(image: Image.Image) -> None:
-    """Fill an image that is about to be loaded, so that a last row that was never written can be told."""
-    image.im = Image.new(image.mode, image.size, _MARK).im
-
-
-def last_row_marked(image: Image.Image) -> bool:
-    """Tell whether the last row begins as `mark_rows` left it: nothing was written there, or just that colour."""
-    mark = Image.new(image.mode, (1, 1), _MARK).im.getpixel((0, 0))
-    return bool(image.im.getpixel((0, image.height - 1)) == mark)
 
 
 def rows_missing(data: bytes) -> bool:
