@@ -9,10 +9,10 @@ import msgspec
 import structlog
 
 from daemon import keepsake
-from daemon.speed import Learnt, Speed
 from daemon.truth import Rule, Truth
 from models import Export
 from router import METHODS, Method, Plan, Prediction
+from vecroute._learnt_speed import Learnt, Speed
 from vecroute._speed import AS_PREDICTED
 from vecroute._wire import (
     OutcomeStatus,

@@ -1,11 +1,10 @@
 """One image is measured: every candidate and every fixed plan runs on it, and the router chooses in every cell."""
 
 import functools
-import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import msgspec
 
@@ -14,7 +13,7 @@ from converter._fidelity import check_source, fidelity_4x
 from converter._fixed import FIXED
 from converter._grid import GRID, Cell
 from converter.errors import ConverterError
-from router import Candidate, Constraints, Host, Method, Plan, Policy, PolicyName, Prediction, RoutingDecision, decide
+from router import Candidate, Constraints, Method, Plan, Policy, PolicyName, Prediction, RoutingDecision, decide
 from router.errors import RouterError
 from vecroute.cli._failures import Failure, failure_of
 from vecroute.cli._images import Found, read_image
@@ -134,6 +133,7 @@ class Evaluator:
             self._run(common, candidate.method, name, candidate.plan, candidate if scored else None)
             for name, candidate in names.items()
         ]
+        self._learn_speed(run for run, _ in ran)
         by_plan = {(candidate.method, candidate.plan): name for name, candidate in names.items()}
         choices = [_choice(image, c, d, by_plan) for c, d in zip(GRID, decisions, strict=True)]
         export = decisions[0].export
@@ -179,7 +179,13 @@ class Evaluator:
         wanted = Constraints(
             quality_target=cell.quality_target, time_budget=cell.time_budget, svg_budget=cell.svg_budget
         )
-        return decide(prediction, wanted, Host(now=time.time()), Policy(name=self._policy))
+        return decide(prediction, wanted, self._asker.host.now(), Policy(name=self._policy))
+
+    def _learn_speed(self, runs: Iterable[Run]) -> None:
+        """Let the decisions about the next images know how fast this host is, as a daemon would be told."""
+        for run in runs:
+            if run.seconds is not None and run.predicted_seconds is not None:
+                self._asker.host.learn(cast(Method, run.method), measured=run.seconds, predicted=run.predicted_seconds)
 
     def _compare_exports(self, prediction: Prediction, decision: RoutingDecision) -> None:
         """Say once that the daemon serves another export: then predictions and choices come from two of them."""

@@ -10,6 +10,7 @@ from router import Method, PolicyName, RoutingDecision
 from vecroute import errors
 from vecroute._calls import image_hash
 from vecroute._client import Client
+from vecroute.cli._host import ThisHost
 from vecroute.cli._terminal import say
 
 if TYPE_CHECKING:
@@ -20,9 +21,10 @@ _GONE = (errors.DaemonUnavailable, errors.ShuttingDown, errors.Overloaded, error
 
 
 class Asker:
-    """A router for the converter and the commands. Threads may share one."""
+    """A router for the converter and the commands. Threads may share one. `host` is what this process decides for."""
 
     def __init__(self, socket: Path | None = None, *, models: Path | None = None) -> None:
+        self.host = ThisHost()
         self._lock = threading.Lock()
         self._models = models
         self._local: HybridRouter | None = None
@@ -80,9 +82,10 @@ class Asker:
     def report(
         self, image: bytes, decision: RoutingDecision, *, quality: float, seconds: float, svg_bytes: int
     ) -> None:
-        """Tell the daemon what a conversion gave; without a daemon there is nobody to tell."""
+        """Tell the daemon what a conversion gave; without one, this process learns how fast the host is."""
         client = self._client
         if client is None:
+            self.host.learn_of_decision(decision.primary_method, measured=seconds, estimated=decision.estimated_seconds)
             return
         try:
             client.report(
@@ -132,7 +135,7 @@ class Asker:
             if self._local is None:
                 from models import HybridRouter
 
-                self._local = HybridRouter(self._models)
+                self._local = HybridRouter(self._models, host=self.host.now)
                 for problem in self._local.problems:
                     say(problem)
             return self._local

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from router import Policy
+from router import METHODS, Policy
 from vecroute.cli._arguments import EXIT_CODES, add_jobs, add_socket
 from vecroute.cli._failures import Failure, failure_of
 from vecroute.cli._images import Found, Missing, find_images, is_directory
 from vecroute.cli._outputs import check_writable, write_whole
 from vecroute.cli._routing import Asker
-from vecroute.cli._terminal import progress, say
+from vecroute.cli._terminal import progress, say, speed_text
 from vecroute.cli._work import ends_on_sigterm, in_order
 from vecroute.cli.errors import PlotsMissing, UsageError
 
@@ -127,6 +127,8 @@ def _measure(
                     advance()
         finally:
             evaluator.close()
+        if speed := asker.host.speed():
+            say(f"this host: {speed_text(dict(zip(METHODS, speed, strict=True)))}, which later choices allowed for")
     return measured
 
 

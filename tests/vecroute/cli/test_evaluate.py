@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path, PurePath
 from typing import Any
 
+import msgspec
 import pytest
 
 from converter import Conversion, Converter, convert_bytes
@@ -207,6 +208,29 @@ def test_ppo_is_measured_as_the_search_it_is(monkeypatch: pytest.MonkeyPatch, mo
         done = evaluator._convert("ppo", encoded(disc()), Plan(upscale=2))
     assert searched == [Plan(upscale=2)]
     assert done.quality is not None
+
+
+def test_decisions_know_how_fast_the_host_was_so_far(
+    tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def slowly(_: Converter, data: bytes, plan: Plan, *__: object, **___: object) -> Conversion:
+        return msgspec.structs.replace(convert_bytes(data, plan), seconds=60.0)
+
+    for name in ("convert", "refine"):
+        monkeypatch.setattr(Converter, name, slowly)
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.png").write_bytes(encoded(disc()))
+    file = tmp_path / "result.json"
+    arguments = ["evaluate", str(tmp_path), "--socket", str(tmp_path / "nobody"), "--models", str(models)]
+    assert main([*arguments, "--json", str(file)]) == 0
+    found = json.loads(file.read_text())
+    said = {(run["image"], run["candidate"]): run["predicted_seconds"] for run in found["rows"]}
+    ratios: dict[str, set[bool]] = {}
+    for choice in found["choices"]:
+        slower = choice["predicted_seconds"] > 1.5 * said[choice["image"], choice["candidate"]]
+        ratios.setdefault(Path(choice["image"]).name, set()).add(slower)
+    assert ratios == {"a.png": {False}, "b.png": {True}}
+    assert "times the predicted seconds" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

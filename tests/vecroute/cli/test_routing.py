@@ -40,6 +40,16 @@ def test_without_a_daemon_this_process_decides_and_says_so_once(
     assert "start one with `vecroute serve`" in said
 
 
+def test_without_a_daemon_this_process_learns_how_fast_the_host_is(tmp_path: Path) -> None:
+    with Asker(tmp_path / "nobody") as asker:
+        elsewhere = asker.route(png(), method="performance").estimated_seconds
+        for _ in range(20):
+            decision = asker.route(png(), method="performance")
+            asker.report(png(), decision, quality=0.9, seconds=3 * elsewhere, svg_bytes=100)
+        here = asker.route(png(), method="performance").estimated_seconds
+    assert here == pytest.approx(3 * elsewhere, rel=0.1)
+
+
 def test_a_daemon_that_goes_away_is_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fake = FakeDaemon(tmp_path / "s", [sending(b"")] * 3)
     try:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.speed import HALF_LIFE, Learnt, Speed
 from router import METHODS, Method
+from vecroute._learnt_speed import HALF_LIFE, Learnt, Speed
 from vecroute._speed import LEAST, MOST
 
 DAY = 86_400.0
