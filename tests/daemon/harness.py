@@ -121,7 +121,9 @@ def launch(directory: Path, path: Path, settings: Mapping[str, object], before: 
     notices.bind(str(directory / f"notify-{number}"))
     notices.settimeout(PATIENCE)
     log = directory / f"log-{number}"
-    given: dict[str, object] = {"socket": path, "watch_step": 0.05, "high_load": 1.0, "log_level": "debug", **settings}
+    # Ten seconds for a prediction: with the 0.05 s of service a host in a slow phase answers by base routing.
+    given: dict[str, object] = {"socket": path, "watch_step": 0.05, "high_load": 1.0, "log_level": "debug"}
+    given |= {"prediction_deadline": 10, **settings}
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
     # The directory of copies is the test's own, so that nothing outside of it changes.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("VECROUTE_")}

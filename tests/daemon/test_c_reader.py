@@ -25,7 +25,7 @@ def run(program: Path, daemon: Daemon, *arguments: str) -> tuple[int, Any]:
 def test_c_reads_what_a_daemon_wrote(start: StartDaemon, tmp_path: Path) -> None:
     write_export(tmp_path / "models" / "day-1", forest=True, regressor=False, version="1")
     program = compile_c(LOOKUP, tmp_path / "lookup")
-    daemon = start(models=tmp_path / "models", watch="false", prediction_deadline=10)
+    daemon = start(models=tmp_path / "models", watch="false")
     assert run(program, daemon, KEY.hex()) == (1, {"error": "not in the cache"})
     with daemon.client() as client:
         decision = client.route(png())

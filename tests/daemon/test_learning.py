@@ -35,7 +35,7 @@ def _models(directory: Path, version: str = "1") -> Path:
 
 @pytest.fixture
 def daemon(tmp_path: Path) -> Iterator[Daemon]:
-    settings = {"models": _models(tmp_path / "models"), "watch": "false", "prediction_deadline": 10}
+    settings = {"models": _models(tmp_path / "models"), "watch": "false"}
     one = launch(tmp_path, tmp_path / "router", {**settings, "log_format": "json"})
     wait_ready(one)
     yield one

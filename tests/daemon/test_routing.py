@@ -26,7 +26,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Daemon]:
     directory = tmp_path_factory.mktemp("daemon")
-    one = launch(directory, directory / "router", {"models": models, "prediction_deadline": 10})
+    one = launch(directory, directory / "router", {"models": models})
     wait_ready(one)
     yield one
     stop(one)
@@ -64,7 +64,7 @@ def test_the_daemon_decides_exactly_as_the_router_in_process(
 
 
 def test_with_the_packaged_export_both_decide_the_same(start: StartDaemon) -> None:
-    daemon, in_process = start(models=DEFAULT_MODELS, prediction_deadline=10), HybridRouter()
+    daemon, in_process = start(models=DEFAULT_MODELS), HybridRouter()
     with daemon.client() as client:
         for path in EXAMPLES:
             assert _chosen(client.route(path)) == _chosen(in_process.route(path)), path.name

@@ -41,9 +41,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Daemon]:
     directory = tmp_path_factory.mktemp("daemon")
-    one = launch(
-        directory, directory / "router", {"models": models, "watch": "false", "prediction_deadline": 10}, EAGER
-    )
+    one = launch(directory, directory / "router", {"models": models, "watch": "false"}, EAGER)
     wait_ready(one)
     yield one
     stop(one)
@@ -76,7 +74,7 @@ def _cache_call(client: Raw) -> tuple[CacheReply, list[int]]:
 
 
 def test_entries_outlive_a_restart_a_kill_and_even_the_file(start: StartDaemon, models: Path) -> None:
-    settings = {"models": models, "prediction_deadline": 10, "socket_mode": "0660"}
+    settings = {"models": models, "socket_mode": "0660"}
     first = start(**settings)
     file = cache_path(first.path)
     with first.client() as client:
@@ -109,7 +107,7 @@ def test_entries_outlive_a_restart_a_kill_and_even_the_file(start: StartDaemon, 
 def test_a_rollback_makes_the_old_entries_valid_again(start: StartDaemon, tmp_path: Path) -> None:
     models = tmp_path / "models"
     write_export(models / "old", forest=False, regressor=False, version="1", created="2026-01-01T00:00:00Z")
-    daemon = start(models=models, watch="false", prediction_deadline=10)
+    daemon = start(models=models, watch="false")
     with daemon.client() as client:
         first = client.route(png())
         write_export(models / "new", forest=False, regressor=False, version="2", created="2026-01-02T00:00:00Z")
@@ -206,7 +204,7 @@ NO_ROOM = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000
 
 
 def test_without_room_for_the_file_requests_are_answered_all_the_same(start: StartDaemon, models: Path) -> None:
-    daemon = start(models=models, prediction_deadline=10, before=NO_ROOM)
+    daemon = start(models=models, before=NO_ROOM)
     with daemon.client() as client:
         assert [client.route(png()).cache for _ in range(2)] == ["miss", "hit"]
         cache = client.status().cache
@@ -233,7 +231,7 @@ def small_tmpfs(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_on_a_full_tmpfs_the_daemons_own_cache_serves(start: StartDaemon, models: Path, small_tmpfs: Path) -> None:
-    daemon = start(models=models, prediction_deadline=10, socket=small_tmpfs / "router")
+    daemon = start(models=models, socket=small_tmpfs / "router")
     with Client(small_tmpfs / "router", timeout=PATIENCE) as client:
         assert [client.route(png()).cache for _ in range(2)] == ["miss", "hit"]
         assert "cannot be made (No space left on device)" in str(client.status().cache.problem)
@@ -243,7 +241,7 @@ def test_on_a_full_tmpfs_the_daemons_own_cache_serves(start: StartDaemon, models
 def test_where_memory_is_short_the_daemon_gives_half_back(start: StartDaemon, models: Path, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pressure")
     environment = f"import os; os.environ['MEMORY_PRESSURE_WATCH'] = {str(tmp_path / 'pressure')!r}"
-    daemon = start(models=models, prediction_deadline=10, cache_entries=4096, before=environment)
+    daemon = start(models=models, cache_entries=4096, before=environment)
     with daemon.client() as client, SharedCache.open(cache_path(daemon.path)) as reader:
         client.route(png())
         assert reader.get(bytes.fromhex(KEY)) is not None

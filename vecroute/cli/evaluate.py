@@ -127,7 +127,7 @@ def _measure(
                     advance()
         finally:
             evaluator.close()
-        if speed := asker.host.speed():
+        if len(measured) > 1 and (speed := asker.host.speed()):
             say(f"this host: {speed_text(dict(zip(METHODS, speed, strict=True)))}, which later choices allowed for")
     return measured
 
