@@ -47,9 +47,9 @@ def in_order(items: Iterable[T], work: Callable[[T], R], jobs: int, give_up: Cal
     tasks: SimpleQueue[_Task[T, R] | None] = SimpleQueue()
     threads = [threading.Thread(target=_serve, args=(work, tasks), name=f"image_{number}") for number in range(jobs)]
     waiting: deque[_Task[T, R]] = deque()
-    for thread in threads:
-        thread.start()
     try:
+        for thread in threads:
+            thread.start()
         for item in items:
             waiting.append(_Task(item, SimpleQueue()))
             tasks.put(waiting[-1])
@@ -65,7 +65,8 @@ def in_order(items: Iterable[T], work: Callable[[T], R], jobs: int, give_up: Cal
         for _ in threads:
             tasks.put(None)
         for thread in threads:
-            thread.join()
+            if thread.ident is not None:  # started, unless a signal came before
+                thread.join()
 
 
 def _empty(tasks: "SimpleQueue[_Task[T, R] | None]") -> None:
