@@ -3,7 +3,7 @@
 What that leaves of it foretells the quality of a plan with such a palette, and its outlines the bytes.
 """
 
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -13,57 +13,76 @@ from router._decode import Pixels
 from router._palette import CELLS, HALF, Colors, as_words, cells_of, nearest
 
 Grey = NDArray[np.uint8]
+Words = NDArray[np.uint32]
+
+MOST_PALETTES = 4  # at once: what stands for a pixel in each is a byte of one word
 
 _LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
-class Reduced(NamedTuple):
-    """What a palette leaves of an image: each enlarged pixel's entry, and the luminance drawn back, [height, width]."""
-
-    entries: Grey
-    plane: Grey
-
-
 class Enlarged:
-    """An image so many times as large, to be drawn in palettes of at most 254 colours.
+    """An image so many times as large, in each of at most `MOST_PALETTES` palettes of at most 254 colours.
 
-    `shown` holds RGB over the image's grey `ground` and the image's own alpha, which is cut.
+    `shown` holds RGB over the image's grey `ground` and the image's own alpha, which is cut. A palette that is empty
+    shows nothing but ground.
     """
 
-    def __init__(self, shown: Pixels, ground: int, times: int) -> None:
+    def __init__(self, shown: Pixels, ground: int, times: int, palettes: Sequence[Colors]) -> None:
         self._height, self._width = shown.shape[:2]
-        self._ground = ground
+        self._ground, self._palettes = ground, palettes
         if times > 1:
             size = (self._width * times, self._height * times)
             shown = np.asarray(cv2.resize(shown, size, interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
-        words = as_words(shown)
-        cells = cells_of(words).astype(np.intp)
-        self._occurring = np.flatnonzero(np.bincount(cells.ravel(), minlength=CELLS))
-        self._middles = _middles(self._occurring)
-        self._hole = words < HALF << 24
+        cells = cells_of(as_words(shown))
         # What the matte hides has cells of its own, beyond those of colours.
-        self._cells = cells + self._hole * CELLS
+        self._matte = cv2.threshold(cv2.extractChannel(shown, 3), HALF - 1, 255, cv2.THRESH_BINARY)[1]
+        cells |= (self._matte == 0).astype(np.uint16) * np.uint16(CELLS)
+        self._cells = cells
+        self._occurring = np.flatnonzero(np.bincount(cells.ravel(), minlength=CELLS)[:CELLS])
+        middles = _middles(self._occurring)
+        self._nearest = [nearest(middles, palette) for palette in palettes if len(palette)]
 
-    def reduced(self, palette: Colors) -> Reduced:
-        """Return what a palette leaves of the image; what its binary matte hides is ground, an entry of its own."""
-        entry_of = np.full(2 * CELLS, len(palette), np.uint8)
-        if len(palette):
-            entry_of[self._occurring] = nearest(self._middles, palette)
-        entries = entry_of[self._cells]
-        levels = np.zeros(256, np.uint8)
-        levels[: len(palette)] = palette @ _LUMINANCE + 0.5
-        levels[len(palette)] = self._ground
-        return Reduced(entries, self._back(np.asarray(cv2.LUT(entries, levels), dtype=np.uint8)))
+    def drawn_back(self) -> list[Grey]:
+        """Return the luminance that each palette leaves of the image."""
+        large = self._back(self._looked_up([_levels(palette, self._ground) for palette in self._palettes]))
+        return self._planes(large)
 
     def alpha(self) -> Grey:
         """Return what a binary matte leaves of alpha, drawn back."""
-        return self._back(np.where(self._hole, np.uint8(0), np.uint8(255)))
+        return self._back(np.asarray(self._matte, dtype=np.uint8))
 
-    def _back(self, plane: Grey) -> Grey:
-        if plane.shape == (self._height, self._width):
-            return plane
+    def entries(self) -> list[Grey]:
+        """Return each enlarged pixel's entry in each palette; what the matte hides is one more, in the last place."""
+        return self._planes(
+            self._looked_up([np.arange(len(palette) + 1, dtype=np.uint8) for palette in self._palettes])
+        )
+
+    def _looked_up(self, values: Sequence[Grey]) -> NDArray[np.uint8]:
+        """Return what stands for each pixel's entry in each palette, [height, width, 4]; `values` end with ground's."""
+        hidden = np.zeros(MOST_PALETTES, np.uint8)
+        hidden[: len(values)] = [own[-1] for own in values]
+        shown = np.tile(hidden, (len(self._occurring), 1))
+        for place, (own, among) in enumerate(zip(values, self._nearest, strict=False)):
+            shown[:, place] = own[among]
+        table = np.full(2 * CELLS, hidden.view(np.uint32)[0])
+        table[self._occurring] = shown.view(np.uint32)[:, 0]
+        # One look for all palettes: looks take most of the time here.
+        words: Words = table.take(self._cells)
+        return words.view(np.uint8).reshape(*words.shape, MOST_PALETTES)
+
+    def _back(self, large: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        if large.shape[:2] == (self._height, self._width):
+            return large
         size = (self._width, self._height)
-        return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        return np.asarray(cv2.resize(large, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+    def _planes(self, words: NDArray[np.uint8]) -> list[Grey]:
+        return [np.asarray(cv2.extractChannel(words, place), dtype=np.uint8) for place in range(len(self._palettes))]
+
+
+def _levels(palette: Colors, ground: int) -> Grey:
+    """Return the luminance of each of a palette's colours, and the ground's in the last place, 0..255."""
+    return np.append(palette @ _LUMINANCE + np.float32(0.5), ground).astype(np.uint8)
 
 
 def corners(entries: Grey, *, down: int = 1, across: int = 1) -> float:

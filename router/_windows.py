@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from router._decode import Pixels
-from router._palette import Colors, palettes
+from router._palette import as_words, palettes
 from router._reduced import Enlarged, corners
 
 Grey = NDArray[np.uint8]
@@ -70,11 +70,13 @@ def windows(pixels: Pixels, ground: int) -> Windows:
     shown = tiled if opaque else _over(tiled, ground)
     of_alpha = None if opaque else _Compared(alpha, inside)
     sizes = palettes(pixels, FEW_COLORS)
-    twice = _Left(Enlarged(shown, ground, 2), sizes, compared, of_alpha)
+    enlarged = Enlarged(shown, ground, 2, sizes)
+    twice = _Left(enlarged, compared, of_alpha)
     # The larger an image, the less another step tells, and the more it costs.
     whole, tiny = down * across == 1, 16 * plane.size <= MOST_ENLARGED
-    once = _Left(Enlarged(shown, ground, 1), sizes, compared, of_alpha) if whole else twice
-    fourfold = _Left(Enlarged(shown, ground, 4), sizes, compared, of_alpha) if whole and tiny else twice
+    once = _Left(Enlarged(shown, ground, 1, sizes), compared, of_alpha) if whole else twice
+    fourfold = _Left(Enlarged(shown, ground, 4, sizes), compared, of_alpha) if whole and tiny else twice
+    in_four, _, in_sixteen = enlarged.entries()
     return Windows(
         smoothness=float((C2 / (variance + np.float32(C2))).mean()),
         faint_texture=_between(variance, FAINT, MIDDLE),
@@ -85,8 +87,8 @@ def windows(pixels: Pixels, ground: int) -> Windows:
         despeckled=compared.similarity(np.asarray(cv2.medianBlur(plane, 3), dtype=np.uint8)),
         in_four_colors=twice.colors[0],
         in_sixteen_colors=twice.colors[2],
-        corners_in_four=corners(twice.entries[0], down=down, across=across),
-        corners_in_sixteen=corners(twice.entries[2], down=down, across=across),
+        corners_in_four=corners(in_four, down=down, across=across),
+        corners_in_sixteen=corners(in_sixteen, down=down, across=across),
         lost_in_four_1x=_lost(once.colors[0]),
         lost_in_eight_1x=_lost(once.colors[1]),
         lost_in_sixteen_1x=_lost(once.colors[2]),
@@ -118,8 +120,11 @@ def _tiles(pixels: Pixels) -> tuple[Pixels, int, int]:
     if any(after for _, after in lacking):
         pixels = np.pad(pixels, [*lacking, (0, 0)], mode="edge")
     (rows, down), (columns, across) = (_spread(side) for side in pixels.shape[:2])
-    words = np.ascontiguousarray(pixels).view(np.uint32)[..., 0]
-    return words[rows[:, None], columns].view(np.uint8).reshape(len(rows), len(columns), 4), down, across
+    if down == across == 1:
+        return np.ascontiguousarray(pixels), down, across
+    # Rows first: they lie in one piece.
+    words = as_words(pixels)[rows].take(columns, axis=1)
+    return words.view(np.uint8).reshape(len(rows), len(columns), 4), down, across
 
 
 def _spread(side: int) -> tuple[NDArray[np.intp], int]:
@@ -159,55 +164,53 @@ class _Inside:
         edge = WINDOW // 2
         return values.reshape(self._tiled)[:, edge : self._tiled[1] - edge, :, edge : self._tiled[3] - edge]
 
+    def mean(self, values: Plane) -> float:
+        """Return their mean; rows are added first, as sums over short rows take four times as long."""
+        edge, (down, high, across, wide) = WINDOW // 2, self._tiled
+        rows = values.reshape(down, high, across * wide)[:, edge : high - edge]
+        sums = rows.sum(axis=(0, 1), dtype=np.float64).reshape(across, wide)[:, edge : wide - edge]
+        return float(sums.sum() / (sums.size * down * (high - 2 * edge)))
+
 
 class _Compared:
     """A plane that others are compared with; its own means and variances are computed once."""
 
     def __init__(self, plane: Grey, inside: _Inside) -> None:
-        self._plane, self._inside = plane.astype(np.float32), inside
-        self._mean = _mean(self._plane)
-        self._mean_square = self._mean * self._mean
-        self.variance = np.maximum(_mean(self._plane * self._plane) - self._mean_square, 0)
+        self._plane, self._inside = plane, inside
+        self._mean = _mean(plane)
+        self._square = self._mean * self._mean
+        self.variance = np.maximum(_mean_square(plane) - self._square, 0)
 
     def similarity(self, other: Grey) -> float:
         """Return the SSIM, 0..1, of the plane and another, with plain variances.
 
         Quality takes the sample's, 49 / 48 of them; that difference is far below what a feature is to tell.
         """
-        theirs = other.astype(np.float32)
-        shared = _mean(self._plane * theirs)
-        mean = _mean(theirs)
-        theirs *= theirs
-        variance = _mean(theirs)
-        # In place from here on: a fresh plane for every step would take a quarter longer.
-        both = np.multiply(self._mean, mean, out=theirs)
+        shared = _mean(np.asarray(cv2.multiply(self._plane, other, dtype=cv2.CV_16U), dtype=np.uint16))
+        mean, variance = _mean(other), _mean_square(other)
+        # In place: a fresh plane for every step would take a quarter longer. Both factors above are halved; so they are
+        # those below to the last bit where planes are the same.
+        both = self._mean * mean
         shared -= both
-        above = _twice_and(shared, C2)
-        above *= _twice_and(both, C1)
+        shared += np.float32(C2 / 2)
+        both += np.float32(C1 / 2)
+        shared *= both
         mean *= mean
         variance -= mean
         variance += self.variance
         variance += np.float32(C2)
-        mean += self._mean_square
+        mean += self._square
         mean += np.float32(C1)
-        above /= np.multiply(mean, variance, out=mean)
-        return float(min(max(self._inside(above).mean(), 0.0), 1.0))
-
-
-def _twice_and(plane: Plane, constant: float) -> Plane:
-    """Double a plane and add to it, in place."""
-    plane += plane
-    plane += np.float32(constant)
-    return plane
+        variance *= mean
+        shared /= variance
+        return float(min(max(4 * self._inside.mean(shared), 0.0), 1.0))
 
 
 class _Left:
-    """What palettes and a binary matte leave of an image at one step: similarities, and the entries of each palette."""
+    """What palettes and a binary matte leave of an image at one step: similarities."""
 
-    def __init__(self, image: Enlarged, sizes: list[Colors], compared: _Compared, of_alpha: _Compared | None) -> None:
-        drawn = [image.reduced(palette) for palette in sizes]
-        self.entries = [one.entries for one in drawn]
-        self.colors = [compared.similarity(one.plane) for one in drawn]
+    def __init__(self, image: Enlarged, compared: _Compared, of_alpha: _Compared | None) -> None:
+        self.colors = [compared.similarity(plane) for plane in image.drawn_back()]
         self.alpha = 1.0 if of_alpha is None else of_alpha.similarity(image.alpha())
 
 
@@ -215,9 +218,14 @@ def _lost(similarity: float) -> float:
     return THOUSANDTHS * (1 - similarity)
 
 
-def _mean(plane: Plane) -> Plane:
+def _mean(plane: Grey | NDArray[np.uint16]) -> Plane:
     """Return the mean of the window around each pixel."""
     return np.asarray(cv2.boxFilter(plane, cv2.CV_32F, (WINDOW, WINDOW)), dtype=np.float32)
+
+
+def _mean_square(plane: Grey) -> Plane:
+    """Return the mean of the squares in the window around each pixel."""
+    return np.asarray(cv2.sqrBoxFilter(plane, cv2.CV_32F, (WINDOW, WINDOW)), dtype=np.float32)
 
 
 def _between(values: Plane, low: float, high: float) -> float:
