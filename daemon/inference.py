@@ -31,6 +31,10 @@ class Inference:
         self._request_timeout = request_timeout
         self._deadline = deadline
 
+    def share(self, work: Callable[[], R]) -> Callable[[], R]:
+        """See `Pool.share`; for what measures an image."""
+        return self._pool.share(work)
+
     async def predict(self, export: Export, measure: Measure) -> Prediction:
         """Return what the export says of an image; if it is late or fails, what base routing says, with the reason.
 

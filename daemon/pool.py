@@ -94,6 +94,40 @@ class Job(Generic[S, R]):
             raise self._error
 
 
+class Part(Generic[R]):
+    """Some of a job's work, for another thread to do meanwhile; no loop is told of it."""
+
+    abandoned = False
+
+    def __init__(self, work: Callable[[], R]) -> None:
+        self._work = work
+        self._done = threading.Event()
+        self._result: R | None = None
+        self._error: BaseException | None = None
+
+    def execute(self) -> None:
+        """Do the work and keep what came of it. Called in the other thread."""
+        try:
+            self._result = self._work()
+        except BaseException as error:  # noqa: BLE001 - any failure is carried over to the job and raised there
+            self._error = error
+        self._done.set()
+
+    def finish(self) -> None:
+        """Do nothing: the job looks for the result itself."""
+
+    @property
+    def ended(self) -> bool:
+        return self._done.is_set()
+
+    def wait(self) -> R:
+        """Return the result. Raises what the work raised."""
+        self._done.wait()
+        if self._error is not None:
+            raise self._error
+        return self._result  # type: ignore[return-value] # as for jobs
+
+
 class Pool:
     """Threads that take jobs in order; more waiting jobs than `queue_limit` are refused at once.
 
@@ -105,8 +139,8 @@ class Pool:
         self._name = name
         self._queue_limit = queue_limit
         self._changed = threading.Condition()
-        self._waiting: deque[Job[object, object]] = deque()
-        self._running: set[Job[object, object]] = set()
+        self._waiting: deque[Job[object, object] | Part[object]] = deque()
+        self._running: set[Job[object, object] | Part[object]] = set()
         self._closed = False
         self._threads = [threading.Thread(target=self._serve, name=f"{name}-{n}", daemon=True) for n in range(threads)]
         for thread in self._threads:
@@ -145,6 +179,28 @@ class Pool:
             raise Overloaded(f"{otherwise} within {seconds:g} s; try again in a moment") from error
         finally:
             self.abandon(job)
+
+    def share(self, work: Callable[[], R]) -> Callable[[], R]:
+        """Have a thread that idles do a part of a job's work, and return what waits for its result.
+
+        Where none idles, the part is returned as it is, and the job does it itself: parts never wait behind jobs.
+        Called in the job's thread.
+        """
+        part = Part(work)
+        with self._changed:
+            if self._closed or self._waiting or len(self._running) >= len(self._threads):
+                return work
+            self._waiting.append(part)  # type: ignore[arg-type] # see submit
+            self._changed.notify()
+
+        def result() -> R:
+            with self._changed:
+                begun = part in self._running or part.ended
+                if not begun and part in self._waiting:
+                    self._waiting.remove(part)  # type: ignore[arg-type] # see submit
+            return part.wait() if begun else work()
+
+        return result
 
     def abandon(self, job: Job[S, R]) -> None:
         """Tell that nobody waits any more: a job in the queue leaves it, a running one is asked to stop."""
@@ -190,7 +246,7 @@ class Pool:
             self._loop.call_soon_threadsafe(job.finish)
         return True
 
-    def _next(self) -> Job[object, object] | None:
+    def _next(self) -> Job[object, object] | Part[object] | None:
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closed)
             if self._closed:

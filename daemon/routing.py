@@ -213,8 +213,13 @@ class Routing:
         """Return the image in numbers. Runs in a thread, for milliseconds."""
         if asked.features is not None:
             return Sample(asked.features)
-        limits = self._settings
-        return sample(asked.data or b"", max_bytes=limits.max_image_bytes, max_pixels=limits.max_image_pixels)
+        limits, data = self._settings, asked.data or b""
+        return sample(
+            data,
+            max_bytes=limits.max_image_bytes,
+            max_pixels=limits.max_image_pixels,
+            beside=self._inference.share,
+        )
 
 
 def _chosen(index: int, descriptors: Sequence[Descriptor]) -> Descriptor:

@@ -1,5 +1,9 @@
 """Features measured from pixels: one pass of cheap statistics, a few milliseconds at 512 x 512."""
 
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol, TypeVar
+
 import cv2
 import msgspec
 import numpy as np
@@ -27,6 +31,19 @@ _UPRIGHT, _DIAGONAL = np.tan(np.radians([3, 42])).astype(np.float32)
 Grey = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 Slopes = NDArray[np.int16]
+T = TypeVar("T")
+
+
+class Beside(Protocol):
+    """Takes a part of the work, to be done meanwhile if somebody is free; what it returns gives the part's result."""
+
+    def __call__(self, part: Callable[[], T], /) -> Callable[[], T]: ...
+
+
+def alone(part: Callable[[], T]) -> Callable[[], T]:
+    """Leave the part to its owner."""
+    return part
+
 
 # The service brings its own threads; OpenCV's would fight over the same cores.
 cv2.setNumThreads(1)
@@ -34,11 +51,14 @@ cv2.setNumThreads(1)
 
 def backdrop(pixels: Pixels) -> int:
     """Return the grey level (255 or 0) of the ground on which the image shows."""
-    alpha = cv2.extractChannel(pixels, 3)
+    alpha, grey = cv2.extractChannel(pixels, 3), cv2.cvtColor(pixels, cv2.COLOR_RGBA2GRAY)
+    return _ground(np.asarray(grey, dtype=np.uint8), np.asarray(alpha, dtype=np.uint8))
+
+
+def _ground(grey: Grey, alpha: Grey) -> int:
     total = cv2.sumElems(alpha)[0]
     if not total:
         return 255
-    grey = cv2.cvtColor(pixels, cv2.COLOR_RGBA2GRAY)
     weighted = cv2.sumElems(cv2.multiply(grey, alpha, dtype=cv2.CV_32F))[0]
     return 255 if weighted / total < 128 else 0
 
@@ -64,8 +84,14 @@ def is_opaque(pixels: Pixels) -> bool:
 
 def measure(pixels: Pixels, file_size: int) -> Features:
     """Return all features of an image whose encoded form has `file_size` bytes."""
+    return measured(pixels, file_size, alone)()
+
+
+def measured(pixels: Pixels, file_size: int, beside: Beside) -> Callable[[], Features]:
+    """Measure half of the features, the other half `beside`; what is returned waits for both."""
     height, width = pixels.shape[:2]
     planes = _planes(pixels)
+    of_windows = beside(lambda: windows(pixels, planes.ground))
     grey, alpha = planes.grey, planes.alpha
     dx, dy = _sobel(grey)
     squares = _squares(dx, dy)
@@ -75,7 +101,8 @@ def measure(pixels: Pixels, file_size: int) -> Features:
     edge_density = _share(edges)
     entropy = _entropy(grey)
     colors, palette = _colors(planes.view)
-    return Features(
+    half = partial(
+        Features,
         complexity_score=float((edge_density + entropy / 8 + min(np.log2(colors), 16) / 16) / 3),
         unique_colors=colors,
         edge_density=edge_density,
@@ -99,8 +126,8 @@ def measure(pixels: Pixels, file_size: int) -> Features:
         blockiness=_blockiness(grey) if planes.native else 1.0,
         part_density=_part_density(planes.view),
         short_side=float(min(width, height)),
-        **msgspec.structs.asdict(windows(pixels, planes.ground)),
     )
+    return lambda: half(**msgspec.structs.asdict(of_windows()))
 
 
 class _Planes(msgspec.Struct, frozen=True):
@@ -119,7 +146,7 @@ def _planes(pixels: Pixels) -> _Planes:
     alpha = np.asarray(cv2.extractChannel(view, 3), dtype=np.uint8)
     grey = np.asarray(cv2.cvtColor(view, cv2.COLOR_RGBA2GRAY), dtype=np.uint8)
     opaque = cv2.minMaxLoc(alpha)[0] == 255
-    ground = 0 if opaque else backdrop(view)
+    ground = 0 if opaque else _ground(grey, alpha)
     if not opaque:
         grey = shown_on(ground, grey, alpha)
     return _Planes(view, alpha, grey, ground, opaque, view.shape == pixels.shape)

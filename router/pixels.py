@@ -6,7 +6,7 @@ import numpy as np
 
 from router._decode import MAX_BYTES, MAX_PIXELS, Pixels, decode
 from router._features import Features
-from router._measure import backdrop, composite, is_opaque, luminance_on, measure
+from router._measure import Beside, alone, backdrop, composite, is_opaque, luminance_on, measure, measured
 from router._palette import CELLS, HALF, NEAR, as_words, cells, cells_of, nearest, palettes
 
 # A side of the reduced picture kept for thumbnails: enough for the 224 px of older exports.
@@ -23,19 +23,20 @@ class Sample(msgspec.Struct, frozen=True):
     picture: Pixels | None = None
 
 
-def sample(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> Sample:
-    """Decode and measure an encoded image.
+def sample(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS, beside: Beside = alone) -> Sample:
+    """Decode and measure an encoded image; see `sample_of` for `beside`.
 
     Raises:
         InvalidImage: see `decode`.
     """
     pixels = decode(data, max_bytes=max_bytes, max_pixels=max_pixels)
-    return sample_of(pixels, len(data))
+    return sample_of(pixels, len(data), beside)
 
 
-def sample_of(pixels: Pixels, file_size: int) -> Sample:
-    """Measure decoded pixels; `file_size` is the encoded image's, bytes."""
-    return Sample(measure(pixels, file_size), _reduced(pixels))
+def sample_of(pixels: Pixels, file_size: int, beside: Beside = alone) -> Sample:
+    """Measure decoded pixels; `file_size` is the encoded image's, bytes. Half of the work may go `beside`."""
+    features, picture = measured(pixels, file_size, beside), _reduced(pixels)
+    return Sample(features(), picture)
 
 
 def thumbnail(picture: Pixels, size: int) -> Pixels:

@@ -104,3 +104,68 @@ async def test_the_works_own_timeout_is_its_own() -> None:
     with pytest.raises(TimeoutError, match="mine"):
         await pool.run(fail, 10, "not done")
     pool.close()
+
+
+async def test_a_part_of_the_work_is_done_by_a_thread_that_idles() -> None:
+    pool, met = Pool("test", 2, 2), threading.Barrier(2, timeout=10)
+
+    def work(_job: Job[None, str]) -> str:
+        other = pool.share(lambda: (met.wait(), threading.current_thread().name)[1])
+        met.wait()  # each waits for the other, so both run at once
+        assert other() != threading.current_thread().name
+        return other()
+
+    assert (await pool.run(work, 10, "not done")).startswith("test-")
+    await wait_until(lambda: pool.state().running == 0)
+    assert pool.close()
+
+
+async def test_where_all_threads_are_busy_a_part_is_left_to_its_job() -> None:
+    pool = Pool("test", 1, 2)
+    names = await pool.run(lambda _: (pool.share(threading.current_thread)(), threading.current_thread()), 10, "late")
+    assert names[0] is names[1]
+    pool.close()
+
+
+async def test_parts_never_pass_jobs_that_wait() -> None:
+    pool, gate = Pool("test", 2, 4), threading.Event()
+    for _ in range(2):
+        pool.submit(lambda _: gate.wait())
+    await wait_until(lambda: pool.state().running == 2)
+    waiting: Job[None, int] = pool.submit(lambda _: 1)
+    assert pool.share(threading.current_thread)() is threading.current_thread()
+    gate.set()
+    assert await waiting.wait_result() == 1
+    pool.close()
+
+
+async def test_what_a_part_raises_is_raised_to_its_job() -> None:
+    pool = Pool("test", 2, 2)
+
+    def work(_job: Job[None, None]) -> None:
+        result = pool.share(lambda: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            result()
+
+    await pool.run(work, 10, "not done")
+    pool.close()
+
+
+async def test_a_part_that_was_not_begun_is_done_by_its_job() -> None:
+    pool = Pool("test", 2, 2)
+    # No thread comes to it while the lock is held.
+    with pool._changed:
+        result = pool.share(threading.current_thread)
+        assert pool.state().waiting == 1
+        assert result() is threading.current_thread()
+        assert pool.state().waiting == 0
+    pool.close()
+
+
+async def test_a_pool_that_was_closed_leaves_parts_to_their_jobs() -> None:
+    pool = Pool("test", 2, 2)
+    with pool._changed:
+        begun = pool.share(threading.current_thread)
+        pool.close()
+        assert begun() is threading.current_thread()
+    assert pool.share(threading.current_thread)() is threading.current_thread()

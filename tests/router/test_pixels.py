@@ -1,10 +1,13 @@
 """A sample holds an image's features and a small picture for the thumbnails of models."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
 from router.errors import NotAnImage
-from router.pixels import Sample, measure, premultiplied, sample, sample_of, thumbnail
+from router.pixels import Pixels, Sample, measure, premultiplied, sample, sample_of, thumbnail
 from tests.router.drawings import SIDE, checks, disc, encoded, plain
 
 
@@ -29,6 +32,20 @@ def test_the_picture_is_at_most_256_a_side(height: int, width: int, expected: tu
     made = sample_of(np.full((height, width, 4), 255, dtype=np.uint8), 1)
     assert made.picture is not None
     assert made.picture.shape == (*expected, 4)
+
+
+@pytest.mark.parametrize("pixels", [disc(alpha=True), checks(8)], ids=["transparent", "opaque"])
+def test_half_of_the_work_may_be_done_by_others(pixels: Pixels) -> None:
+    """Begun at once, and waited for at the end only: what comes of it is the same."""
+    begun = []
+
+    def beside(part: Callable[[], Any]) -> Callable[[], Any]:
+        done = part()
+        begun.append(done)
+        return lambda: done
+
+    assert sample_of(pixels, 1, beside).features == sample_of(pixels, 1).features
+    assert len(begun) == 1
 
 
 def test_invisible_colours_do_not_bleed_into_the_picture() -> None:
