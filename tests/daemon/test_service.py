@@ -322,3 +322,9 @@ def test_the_runtime_reports_nothing_to_its_vendor() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.strip() == "1"
+
+
+def test_starting_loads_nothing_that_draws_and_leaves_it_to_others() -> None:
+    code = "import sys, daemon; print(*{'rich', 'matplotlib', 'torch'} & {*sys.modules}); import rich.progress"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "\n"
