@@ -22,6 +22,7 @@ from router._prediction import (
 )
 from router._request import Constraints, Host, Policy, PolicyName
 from router._rules import base_candidate
+from router._scoring import at_speed
 
 __all__ = [
     "FEATURE_NAMES",
@@ -43,6 +44,7 @@ __all__ = [
     "PolicyName",
     "Prediction",
     "RoutingDecision",
+    "at_speed",
     "base_candidate",
     "base_cell",
     "decide",

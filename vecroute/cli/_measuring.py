@@ -4,7 +4,7 @@ import functools
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import msgspec
 
@@ -13,8 +13,20 @@ from converter._fidelity import check_source, fidelity_4x
 from converter._fixed import FIXED
 from converter._grid import GRID, Cell
 from converter.errors import ConverterError
-from router import Candidate, Constraints, Method, Plan, Policy, PolicyName, Prediction, RoutingDecision, decide
+from router import (
+    Candidate,
+    Constraints,
+    Method,
+    Plan,
+    Policy,
+    PolicyName,
+    Prediction,
+    RoutingDecision,
+    at_speed,
+    decide,
+)
 from router.errors import RouterError
+from vecroute._speed import AS_PREDICTED
 from vecroute.cli._failures import Failure, failure_of
 from vecroute.cli._images import Found, read_image
 from vecroute.cli._outputs import SVG
@@ -30,7 +42,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """One plan run on one image: a row of the JSON. A run that failed has no figures but its error.
 
     `family` is the directory below the one that was named; `width` and `height` are the image's, pixels. The
-    predictions are there for candidates that a predictor scored, `fidelity_4x` where the image has a source.
+    predictions are there for candidates that a predictor scored, seconds on this host as fast as it was known to be;
+    `fidelity_4x` is there where the image has a source.
     """
 
     image: str
@@ -122,7 +135,9 @@ class Evaluator:
         prediction = self._asker.local.predict(data)
         decisions = [self._decide(data, prediction, cell) for cell in GRID]
         self._compare_exports(prediction, decisions[0])
-        names = name_candidates([*prediction.candidates, *_unknown(prediction, decisions)])
+        # As decisions saw them: the predictor's own seconds are those of the host that labels were made on.
+        told = at_speed(prediction, self._asker.host.speed() or AS_PREDICTED)
+        names = name_candidates([*told.candidates, *_unknown(prediction, decisions)])
         if not self._warmed:  # a worker's first conversion pays for loading; that is no property of the image
             self._converter.convert(data, FIXED["fixed_1x"])
             self._warmed = True
@@ -133,7 +148,8 @@ class Evaluator:
             self._run(common, candidate.method, name, candidate.plan, candidate if scored else None)
             for name, candidate in names.items()
         ]
-        self._learn_speed(run for run, _ in ran)
+        if scored:
+            self._learn_speed(prediction, [run for run, _ in ran])
         by_plan = {(candidate.method, candidate.plan): name for name, candidate in names.items()}
         choices = [_choice(image, c, d, by_plan) for c, d in zip(GRID, decisions, strict=True)]
         export = decisions[0].export
@@ -181,11 +197,13 @@ class Evaluator:
         )
         return decide(prediction, wanted, self._asker.host.now(), Policy(name=self._policy))
 
-    def _learn_speed(self, runs: Iterable[Run]) -> None:
+    def _learn_speed(self, prediction: Prediction, runs: Iterable[Run]) -> None:
         """Let the decisions about the next images know how fast this host is, as a daemon would be told."""
-        for run in runs:
-            if run.seconds is not None and run.predicted_seconds is not None:
-                self._asker.host.learn(cast(Method, run.method), measured=run.seconds, predicted=run.predicted_seconds)
+        measured = {(run.method, run.plan): run.seconds for run in runs}
+        for candidate in prediction.candidates:
+            seconds = measured.get((candidate.method, candidate.plan))
+            if seconds is not None:
+                self._asker.host.learn(candidate.method, measured=seconds, predicted=candidate.seconds)
 
     def _compare_exports(self, prediction: Prediction, decision: RoutingDecision) -> None:
         """Say once that the daemon serves another export: then predictions and choices come from two of them."""

@@ -224,12 +224,14 @@ def test_decisions_know_how_fast_the_host_was_so_far(
     arguments = ["evaluate", str(tmp_path), "--socket", str(tmp_path / "nobody"), "--models", str(models)]
     assert main([*arguments, "--json", str(file)]) == 0
     found = json.loads(file.read_text())
-    said = {(run["image"], run["candidate"]): run["predicted_seconds"] for run in found["rows"]}
-    ratios: dict[str, set[bool]] = {}
+    said = {(Path(run["image"]).stem, run["candidate"]): run["predicted_seconds"] for run in found["rows"]}
+    scored = {candidate for (image, candidate), seconds in said.items() if image == "a" and seconds is not None}
+    assert scored
+    assert all(said["b", candidate] > 1.5 * said["a", candidate] for candidate in scored)
     for choice in found["choices"]:
-        slower = choice["predicted_seconds"] > 1.5 * said[choice["image"], choice["candidate"]]
-        ratios.setdefault(Path(choice["image"]).name, set()).add(slower)
-    assert ratios == {"a.png": {False}, "b.png": {True}}
+        # A moment lies between the two, and what is known of a host fades.
+        expected = pytest.approx(said[Path(choice["image"]).stem, choice["candidate"]], rel=1e-3)
+        assert choice["predicted_seconds"] == expected
     assert "times the predicted seconds" in capsys.readouterr().err
 
 
