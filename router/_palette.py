@@ -46,8 +46,8 @@ def cells(words: Words) -> Cells:
     own = cells_of(words)
     sizes = np.bincount(own, minlength=CELLS)
     numbers = np.flatnonzero(sizes)
-    channels = words.view(np.uint8).reshape(-1, 4)[:, :3].T.astype(np.float64)
-    sums = [np.bincount(own, weights=channel, minlength=CELLS)[numbers] for channel in channels]
+    pixels = words.view(np.uint8).reshape(-1, 4)
+    sums = [np.bincount(own, weights=pixels[:, channel], minlength=CELLS)[numbers] for channel in range(3)]
     return Cells(numbers, sizes[numbers].astype(np.float32), _mean(np.stack(sums, axis=1), sizes[numbers]))
 
 

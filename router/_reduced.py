@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from router._decode import Pixels
-from router._palette import CELLS, HALF, Colors, as_words, cells_of, nearest
+from router._palette import CELLS, HALF, Colors, Words, as_words, cells_of, nearest
 
 Grey = NDArray[np.uint8]
-Words = NDArray[np.uint32]
 
 MOST_PALETTES = 4  # at once: what stands for a pixel in each is a byte of one word
 
