@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 import anyio
@@ -94,38 +95,23 @@ class Job(Generic[S, R]):
             raise self._error
 
 
-class Part(Generic[R]):
-    """Some of a job's work, for another thread to do meanwhile; no loop is told of it."""
+class Part(Future[R]):
+    """Some of a job's work, for a thread that idles; the job alone waits for it, so no loop is told."""
 
     abandoned = False
 
     def __init__(self, work: Callable[[], R]) -> None:
+        super().__init__()
         self._work = work
-        self._done = threading.Event()
-        self._result: R | None = None
-        self._error: BaseException | None = None
 
     def execute(self) -> None:
-        """Do the work and keep what came of it. Called in the other thread."""
+        """Do the work, unless its job has taken it back, and keep what came of it. Called in the other thread."""
+        if not self.set_running_or_notify_cancel():
+            return
         try:
-            self._result = self._work()
+            self.set_result(self._work())
         except BaseException as error:  # noqa: BLE001 - any failure is carried over to the job and raised there
-            self._error = error
-        self._done.set()
-
-    def finish(self) -> None:
-        """Do nothing: the job looks for the result itself."""
-
-    @property
-    def ended(self) -> bool:
-        return self._done.is_set()
-
-    def wait(self) -> R:
-        """Return the result. Raises what the work raised."""
-        self._done.wait()
-        if self._error is not None:
-            raise self._error
-        return self._result  # type: ignore[return-value] # as for jobs
+            self.set_exception(error)
 
 
 class Pool:
@@ -194,11 +180,13 @@ class Pool:
             self._changed.notify()
 
         def result() -> R:
+            if not part.cancel():
+                return part.result()
+            # Nobody has begun it.
             with self._changed:
-                begun = part in self._running or part.ended
-                if not begun and part in self._waiting:
+                if part in self._waiting:
                     self._waiting.remove(part)  # type: ignore[arg-type] # see submit
-            return part.wait() if begun else work()
+            return work()
 
         return result
 
@@ -243,7 +231,8 @@ class Pool:
             if self._closed:
                 return False
             # Under the lock: once `close` has it, the loop may end at any time.
-            self._loop.call_soon_threadsafe(job.finish)
+            if isinstance(job, Job):
+                self._loop.call_soon_threadsafe(job.finish)
         return True
 
     def _next(self) -> Job[object, object] | Part[object] | None:

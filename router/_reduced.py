@@ -39,7 +39,9 @@ class Enlarged:
         self._cells = cells
         self._occurring = np.flatnonzero(np.bincount(cells.ravel(), minlength=CELLS)[:CELLS])
         middles = _middles(self._occurring)
-        self._nearest = [nearest(middles, palette) for palette in palettes if len(palette)]
+        # In an empty palette the first entry is ground's.
+        nowhere = np.zeros(len(middles), np.intp)
+        self._nearest = [nearest(middles, palette) if len(palette) else nowhere for palette in palettes]
 
     def drawn_back(self) -> list[Grey]:
         """Return the luminance that each palette leaves of the image."""
@@ -60,8 +62,8 @@ class Enlarged:
         """Return what stands for each pixel's entry in each palette, [height, width, 4]; `values` end with ground's."""
         hidden = np.zeros(MOST_PALETTES, np.uint8)
         hidden[: len(values)] = [own[-1] for own in values]
-        shown = np.tile(hidden, (len(self._occurring), 1))
-        for place, (own, among) in enumerate(zip(values, self._nearest, strict=False)):
+        shown = np.zeros((len(self._occurring), MOST_PALETTES), np.uint8)
+        for place, (own, among) in enumerate(zip(values, self._nearest, strict=True)):
             shown[:, place] = own[among]
         table = np.full(2 * CELLS, hidden.view(np.uint32)[0])
         table[self._occurring] = shown.view(np.uint32)[:, 0]
