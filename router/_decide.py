@@ -7,7 +7,7 @@ import msgspec
 from router._decision import RoutingDecision
 from router._prediction import Candidate, Method, Prediction
 from router._request import Constraints, Host, Policy, PolicyName
-from router._scoring import at_speed, chance, fits, order_base, order_constrained, order_weighted, surely_meets
+from router._scoring import CERTAIN, SURE, Ranked, at_speed, meets, order_base, order_constrained, order_weighted
 from router.errors import InvalidConstraint, RouterError
 
 MOST_FALLBACKS = 3
@@ -30,18 +30,18 @@ def decide(
     predicted = prediction.lane != "base"
     order = _ORDER[name] if predicted else order_base
     ranked = order(prediction, constraints, host, policy)
-    score, best = ranked[0]
+    score, best, _ = ranked[0]
     reached = _probability_of_target(best, constraints) if predicted else best.quality
     return RoutingDecision(
         primary_method=best.method,
         plan=best.plan,
-        fallback_methods=_other_methods(best, ranked),
+        fallback_methods=_other_methods(ranked),
         confidence=min(score, 1.0) if name == "weighted" or not predicted else reached,
-        reasoning=_reasoning(best, prediction, constraints, name, policy),
+        reasoning=_reasoning(ranked, prediction, constraints, name, policy),
         estimated_quality=best.quality,
         estimated_seconds=best.seconds,
         estimated_svg_bytes=best.svg_bytes,
-        predicted_qualities=_predicted_qualities(prediction, constraints) if predicted else {},
+        predicted_qualities=_predicted_qualities(ranked) if predicted else {},
         quality_confidence=reached,
         prediction_seconds=prediction.prediction_seconds,
         lane=prediction.lane,
@@ -70,17 +70,16 @@ def _allowed(prediction: Prediction, method: Method | None) -> Prediction:
     return msgspec.structs.replace(prediction, candidates=own)
 
 
-def _other_methods(best: Candidate, ranked: list[tuple[float, Candidate]]) -> tuple[Method, ...]:
-    others = dict.fromkeys(c.method for _, c in ranked if c.method != best.method)
-    return tuple(others)[:MOST_FALLBACKS]
+def _other_methods(ranked: list[Ranked]) -> tuple[Method, ...]:
+    _, *others = dict.fromkeys([candidate.method for _, candidate, _ in ranked])
+    return tuple(others[:MOST_FALLBACKS])
 
 
-def _predicted_qualities(prediction: Prediction, constraints: Constraints) -> dict[Method, float]:
+def _predicted_qualities(ranked: list[Ranked]) -> dict[Method, float]:
     """Return each method's best quality within the budgets, or of its fastest plan where none fits."""
     best: dict[Method, tuple[bool, float, float]] = {}
-    for c in prediction.candidates:
-        fitting = fits(c, constraints)
-        rank = (fitting, c.quality if fitting else -c.seconds, c.quality)
+    for _, c, odds in ranked:
+        rank = (True, c.quality, c.quality) if odds >= CERTAIN else (False, -c.seconds, c.quality)
         if c.method not in best or rank > best[c.method]:
             best[c.method] = rank
     return {method: quality for method, (_, _, quality) in best.items()}
@@ -96,9 +95,10 @@ def _probability_of_target(candidate: Candidate, constraints: Constraints) -> fl
 
 
 def _reasoning(
-    best: Candidate, prediction: Prediction, constraints: Constraints, name: PolicyName, policy: Policy
+    ranked: list[Ranked], prediction: Prediction, constraints: Constraints, name: PolicyName, policy: Policy
 ) -> str:
     """Return one sentence built from the numbers."""
+    _, best, _ = ranked[0]
     if prediction.lane == "base":
         why = prediction.fallback_reason or "no predictor serves"
         by = "the forest" if prediction.base else "the rule table"
@@ -108,27 +108,28 @@ def _reasoning(
         )
     said = f"{best.method} at {best.plan.upscale}x is predicted to reach {best.quality:.3f}"
     said += f" in {_time(best.seconds)} and {best.svg_bytes / 1000:.1f} kB"
-    verdict = "the best weighted score" if name == "weighted" else _verdict(best, prediction, constraints, policy)
-    count = len(prediction.candidates)
+    verdict = "the best weighted score" if name == "weighted" else _verdict(ranked, constraints, policy)
+    count = len(ranked)
     return f"{said}: {verdict} of {count} candidate{'s' if count > 1 else ''}"
 
 
-def _verdict(best: Candidate, prediction: Prediction, constraints: Constraints, policy: Policy) -> str:
+def _verdict(ranked: list[Ranked], constraints: Constraints, policy: Policy) -> str:
+    _, best, odds = ranked[0]
+    fitting = [candidate.quality for _, candidate, kept in ranked if kept >= CERTAIN]
     limits = []
     if constraints.time_budget is not None:
         limits.append(_time(constraints.time_budget))
     if constraints.svg_budget is not None:
         limits.append(f"{constraints.svg_budget / 1000:.1f} kB")
     within = f" within {' and '.join(limits)}" if limits else ""
-    if not fits(best, constraints):
-        if any(fits(c, constraints) for c in prediction.candidates):
-            return f"promises most{within}, with a chance of {chance(best, constraints):.0%}"
+    if odds < CERTAIN:
+        if fitting:
+            return f"promises most{within}, with a chance of {odds:.0%}"
         return f"nothing surely fits{within}, so the nearest to it"
     target = constraints.quality_target
-    if target is not None and surely_meets(best, constraints, policy):
+    if target is not None and odds >= SURE and meets(best, constraints, policy):
         return f"the cheapest that meets {target:.3f}{within}"
-    finest = max(c.quality for c in prediction.candidates if fits(c, constraints))
-    if best.quality >= finest:
+    if best.quality >= max(fitting):
         said = "the best quality"
     elif constraints.time_budget is None:
         said = "the best of quality and cost"

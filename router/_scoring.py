@@ -1,6 +1,8 @@
 """Scoring puts candidates in order, best first; one function per policy, and one for base routing."""
 
 import math
+from collections.abc import Iterable
+from operator import itemgetter
 
 from msgspec.structs import replace
 
@@ -31,6 +33,11 @@ MOST_OFF = 200.0  # powers of the odds beyond it overflow
 _NUMBER: dict[Method, int] = {method: number for number, method in enumerate(METHODS)}
 
 
+# A candidate in its place: the score that it got, the candidate, and its chance of keeping the budgets, 0..1.
+Ranked = tuple[float, Candidate, float]
+_Key = tuple[float | Plan, ...]
+
+
 def at_speed(prediction: Prediction, speed: tuple[float, ...]) -> Prediction:
     """Return the prediction with the seconds that its candidates take on a host of this speed (`Host.speed`)."""
     return replace(prediction, candidates=tuple(_timed(c, speed[_NUMBER[c.method]]) for c in prediction.candidates))
@@ -43,34 +50,25 @@ def chance(candidate: Candidate, constraints: Constraints) -> float:
     95th percentiles. A log-normal has too thin tails: of 18,178 figures of unseen images 1.1 % lie beyond three of its
     deviations, where it has 0.1 % and this 0.5 %.
     """
-    return _below(constraints.time_budget, candidate.seconds, candidate.seconds_high) * _below(
-        constraints.svg_budget, candidate.svg_bytes, candidate.svg_bytes_high
-    )
+    odds = 1.0
+    if constraints.time_budget is not None:
+        odds *= _below(constraints.time_budget, candidate.seconds, candidate.seconds_high)
+    if constraints.svg_budget is not None:
+        odds *= _below(constraints.svg_budget, candidate.svg_bytes, candidate.svg_bytes_high)
+    return odds
 
 
-def _below(limit: float | None, estimate: float, high: float) -> float:
-    if limit is None:
-        return 1.0
+def _below(limit: float, estimate: float, high: float) -> float:
     if not 0 < estimate < high:
         return float(estimate <= limit)
     off = math.log(limit / estimate) / math.log(high / estimate)
     return 1 / (1 + math.pow(_ODDS_OF_BOUND, -max(off, -MOST_OFF)))
 
 
-def fits(candidate: Candidate, constraints: Constraints) -> bool:
-    """Tell whether a candidate is believed to keep the budgets."""
-    return chance(candidate, constraints) >= CERTAIN
-
-
 def meets(candidate: Candidate, constraints: Constraints, policy: Policy) -> bool:
     """Tell whether a candidate is believed to reach the quality target; without a target none needs to."""
     target = constraints.quality_target
     return target is not None and candidate.quality - policy.caution * candidate.quality_error >= target
-
-
-def surely_meets(candidate: Candidate, constraints: Constraints, policy: Policy) -> bool:
-    """Tell whether a candidate is believed to reach the quality target and is sure to keep the budgets."""
-    return meets(candidate, constraints, policy) and chance(candidate, constraints) >= SURE
 
 
 def factor(method: Method, constraints: Constraints, host: Host, policy: Policy) -> float:
@@ -107,24 +105,20 @@ def weighted_score(
     return score * _credit(constraints.svg_budget, candidate.svg_bytes)
 
 
-def order_weighted(
-    prediction: Prediction, constraints: Constraints, host: Host, policy: Policy
-) -> list[tuple[float, Candidate]]:
+def order_weighted(prediction: Prediction, constraints: Constraints, host: Host, policy: Policy) -> list[Ranked]:
     """Order by weighted score; ties go to less time, then to fewer bytes."""
     base = base_probabilities(prediction, constraints)
-    scored = [
-        (
-            weighted_score(c, base, prediction.late, constraints, policy) * factor(c.method, constraints, host, policy),
-            c,
-        )
-        for c in prediction.candidates
-    ]
-    return sorted(scored, key=lambda sc: (-sc[0], sc[1].seconds, *_tie_break(sc[1])))
+
+    def place(candidate: Candidate) -> tuple[_Key, Ranked]:
+        score = weighted_score(candidate, base, prediction.late, constraints, policy)
+        score *= factor(candidate.method, constraints, host, policy)
+        key = (-score, candidate.seconds, *_tie_break(candidate))
+        return key, (score, candidate, chance(candidate, constraints))
+
+    return _sorted(map(place, prediction.candidates))
 
 
-def order_constrained(
-    prediction: Prediction, constraints: Constraints, host: Host, policy: Policy
-) -> list[tuple[float, Candidate]]:
+def order_constrained(prediction: Prediction, constraints: Constraints, host: Host, policy: Policy) -> list[Ranked]:
     """Order: the cheapest that should meet the target and surely keeps the budgets; else by promise; else by overrun.
 
     What a candidate promises is the share of the target that it is expected to reach (`share`) times its chance of
@@ -133,29 +127,27 @@ def order_constrained(
     break a budget before what fits.
     """
     likely = [chance(c, constraints) for c in prediction.candidates]
-    weights = [factor(c.method, constraints, host, policy) for c in prediction.candidates]
-    promised = [
-        share(c, constraints) * weight * odds
-        for c, weight, odds in zip(prediction.candidates, weights, likely, strict=True)
-    ]
     # Where something fits, no promise is worth more than a little risk.
     least = RISKED if max(likely) >= CERTAIN else UNLIKELY
 
-    def key(index: int) -> tuple[float | Plan, ...]:
-        candidate, odds, weight = prediction.candidates[index], likely[index], weights[index]
-        last = _tie_break(candidate)
+    def place(candidate: Candidate, odds: float) -> tuple[_Key, Ranked]:
+        seconds, weight = candidate.seconds, factor(candidate.method, constraints, host, policy)
+        key: _Key
         if odds < UNLIKELY:
-            return (3, _overrun(candidate, constraints) / weight, candidate.seconds, *last)
-        if odds < least:
-            return (2, -promised[index], candidate.seconds, *last)
-        if surely_meets(candidate, constraints, policy):
-            return (0, candidate.seconds / weight, *last)
-        if constraints.time_budget is None:
-            return (1, -worth(candidate, promised[index], constraints, policy), candidate.seconds, *last)
-        return (1, -promised[index], candidate.seconds, *last)
+            key = (3, _overrun(candidate, constraints) / weight, seconds)
+        elif odds >= SURE and meets(candidate, constraints, policy):
+            key = (0, seconds / weight)
+        else:
+            promised = share(candidate, constraints) * weight * odds
+            if odds < least:
+                key = (2, -promised, seconds)
+            elif constraints.time_budget is None:
+                key = (1, -worth(candidate, promised, constraints, policy), seconds)
+            else:
+                key = (1, -promised, seconds)
+        return key + _tie_break(candidate), (candidate.quality, candidate, odds)
 
-    order = sorted(range(len(prediction.candidates)), key=key)
-    return [(prediction.candidates[index].quality, prediction.candidates[index]) for index in order]
+    return _sorted(map(place, prediction.candidates, likely))
 
 
 def share(candidate: Candidate, constraints: Constraints) -> float:
@@ -180,20 +172,24 @@ def worth(candidate: Candidate, promised: float, constraints: Constraints, polic
     return promised * (1.0 if constraints.quality_target is None else ASKED_FOR) - price
 
 
-def order_base(
-    prediction: Prediction, constraints: Constraints, host: Host, policy: Policy
-) -> list[tuple[float, Candidate]]:
+def order_base(prediction: Prediction, constraints: Constraints, host: Host, policy: Policy) -> list[Ranked]:
     """Order by base routing alone: the likeliest method first, within it the finest plan that fits the budgets."""
     base = base_probabilities(prediction, constraints)
 
-    def key(candidate: Candidate) -> tuple[float | Plan, ...]:
-        weight = base.get(candidate.method, 0.0) * factor(candidate.method, constraints, host, policy)
+    def place(candidate: Candidate) -> tuple[_Key, Ranked]:
+        score, odds = base.get(candidate.method, 0.0), chance(candidate, constraints)
+        weight = score * factor(candidate.method, constraints, host, policy)
         last = _tie_break(candidate)
-        if chance(candidate, constraints) < BOUND:
-            return (1, _overrun(candidate, constraints), -weight, *last)
-        return (0, -weight, -candidate.seconds, *last)
+        if odds < BOUND:
+            return (1, _overrun(candidate, constraints), -weight, *last), (score, candidate, odds)
+        return (0, -weight, -candidate.seconds, *last), (score, candidate, odds)
 
-    return [(base.get(c.method, 0.0), c) for c in sorted(prediction.candidates, key=key)]
+    return _sorted(map(place, prediction.candidates))
+
+
+def _sorted(placed: Iterable[tuple[_Key, Ranked]]) -> list[Ranked]:
+    """Return what has the least key first."""
+    return [ranked for _, ranked in sorted(placed, key=itemgetter(0))]
 
 
 def _timed(candidate: Candidate, ratio: float) -> Candidate:

@@ -37,9 +37,13 @@ def tag_of(key: bytes) -> bytes:
 
 def ways_of(line: bytes, tag: bytes) -> list[int]:
     """Return the ways of a set whose tag is this one; a tag is a hint, the slot decides."""
-    if tag not in line:  # nearly always, and ten times as fast
-        return []
-    return [way for way in range(WAYS) if line[way * WORD : (way + 1) * WORD] == tag]
+    ways = []
+    place = line.find(tag)  # far faster than looking at each way
+    while place >= 0:
+        if place % WORD == 0:
+            ways.append(place // WORD)
+        place = line.find(tag, place + 1)
+    return ways
 
 
 def victim(line: bytes, dead: Sequence[bool], used: Sequence[int]) -> int:

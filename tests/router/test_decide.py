@@ -23,7 +23,7 @@ from router import (
     decide,
     features_from,
 )
-from router._scoring import BOUND, RISKED, at_speed, chance, fits
+from router._scoring import BOUND, CERTAIN, RISKED, at_speed, chance
 from router.errors import InvalidConstraint, RouterError
 from tests.router.builders import FAST, FINE, LADDER, MIDDLE, candidate, forest, prediction
 
@@ -358,7 +358,7 @@ def test_constrained_and_base_likely_keep_the_budgets_whenever_any_candidate_can
 ) -> None:
     got = decide(made, msgspec.structs.replace(request, policy="constrained"), host, policy)
     chosen = [c for c in here(made, host) if (c.method, c.plan) == (got.primary_method, got.plan)]
-    if any(fits(c, request) for c in here(made, host)):
+    if any(chance(c, request) >= CERTAIN for c in here(made, host)):
         assert any(chance(c, request) >= RISKED for c in chosen)
     if made.lane == "base" and any(chance(c, request) >= BOUND for c in here(made, host)):
         assert any(chance(c, request) >= BOUND for c in chosen)

@@ -7,12 +7,11 @@ import pytest
 
 from router import Candidate, Constraints, Host, Policy, Prediction
 from router._scoring import (
-    CERTAIN,
+    Ranked,
     at_speed,
     base_probabilities,
     chance,
     factor,
-    fits,
     meets,
     order_base,
     order_constrained,
@@ -42,7 +41,6 @@ NO_LIMITS = Constraints()
 def test_the_chance_of_keeping_budgets(limits: dict[str, Any], expected: float) -> None:
     made = candidate(seconds=0.1, svg_bytes=1000, margin=2.0)
     assert chance(made, Constraints(**limits)) == pytest.approx(expected, abs=1e-3)
-    assert fits(made, Constraints(**limits)) is (expected >= CERTAIN)
 
 
 @pytest.mark.parametrize(("budget", "expected"), [(0.1, 1.0), (0.0999, 0.0)])
@@ -54,7 +52,7 @@ def test_where_nothing_surely_fits_chance_and_quality_are_weighed() -> None:
     likely = candidate("performance", quality=0.90, svg_bytes=9_000, margin=2.0)
     unlikely = candidate("regression", quality=0.99, svg_bytes=14_000, margin=2.0)
     ranked = order_constrained(prediction(unlikely, likely), Constraints(svg_budget=10_000), IDLE, POLICY)
-    assert [c.method for _, c in ranked] == ["performance", "regression"]
+    assert [c.method for _, c, _ in ranked] == ["performance", "regression"]
 
 
 def test_time_that_is_granted_is_used() -> None:
@@ -278,10 +276,10 @@ def test_weighted_score(made: Candidate, base: Any, late: bool, limits: dict[str
     assert weighted_score(made, base, late, Constraints(**limits), POLICY) == pytest.approx(expected)
 
 
-def names(ranked: list[tuple[float, Candidate]]) -> list[str]:
+def names(ranked: list[Ranked]) -> list[str]:
     """Return which of LADDER's candidates stand where."""
     known = {FAST: "fast", MIDDLE: "middle", FINE: "fine"}
-    return [known[c] for _, c in ranked]
+    return [known[c] for _, c, _ in ranked]
 
 
 @pytest.mark.parametrize(
@@ -365,14 +363,14 @@ def test_ties_break_the_same_way_in_any_order(order: Any, left: Candidate, right
 def test_order_base_takes_the_likeliest_method_and_its_finest_plan_that_fits() -> None:
     quick, slow = candidate("regression", seconds=0.01), candidate("regression", seconds=0.2, upscale=3)
     made = Prediction(candidates=(FAST, quick, slow), base=forest(regression=0.7, performance=0.2))
-    assert order_base(made, NO_LIMITS, IDLE, POLICY) == [(0.7, slow), (0.7, quick), (0.2, FAST)]
+    assert order_base(made, NO_LIMITS, IDLE, POLICY) == [(0.7, slow, 1.0), (0.7, quick, 1.0), (0.2, FAST, 1.0)]
     assert order_base(made, Constraints(time_budget=0.1), IDLE, POLICY)[0][1] == quick
 
 
 def test_order_base_puts_a_method_that_the_forest_does_not_know_last() -> None:
     base = {"regression": (0.2,) * 16, "performance": (0.1,) * 16}
     made = Prediction(candidates=LADDER, base=base)  # type: ignore[arg-type]
-    assert order_base(made, NO_LIMITS, IDLE, POLICY) == [(0.2, FINE), (0.1, FAST), (0.0, MIDDLE)]
+    assert order_base(made, NO_LIMITS, IDLE, POLICY) == [(0.2, FINE, 1.0), (0.1, FAST, 1.0), (0.0, MIDDLE, 1.0)]
 
 
 def test_order_base_when_nothing_fits_takes_the_nearest() -> None:
