@@ -104,6 +104,24 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     `hard_alpha` is what it keeps at its own size."""
     lost_alpha_4x: float | None = None
     """The same enlarged four times."""
+    lost_drawn_in_three_2x: float | None = None
+    """Thousandths, 0..1000: the SSIM that the image loses against itself enlarged twice, in a palette of three colours,
+    drawn back shape by shape as VTracer stacks them, its threads left out. Where it is looked at in tiles, what four
+    colours cost stands here, and below what `lost_in_eight_2x` and its like say."""
+    lost_drawn_in_four_2x: float | None = None
+    """The same in four colours."""
+    lost_drawn_in_eight_2x: float | None = None
+    """The same in eight colours."""
+    lost_drawn_in_sixteen_2x: float | None = None
+    """The same in sixteen colours."""
+    lost_drawn_in_three_4x: float | None = None
+    """The same in three colours, enlarged four times, threads drawn as well; above 6,400 pixels enlarged twice."""
+    lost_drawn_in_four_4x: float | None = None
+    """The same in four colours."""
+    lost_drawn_in_eight_4x: float | None = None
+    """The same in eight colours."""
+    lost_drawn_in_sixteen_4x: float | None = None
+    """The same in sixteen colours."""
 
     def __post_init__(self) -> None:
         for name in FEATURE_NAMES:

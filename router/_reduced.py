@@ -4,6 +4,7 @@ What that leaves of it foretells the quality of a plan with such a palette, and 
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -28,7 +29,7 @@ class Enlarged:
 
     def __init__(self, shown: Pixels, ground: int, times: int, palettes: Sequence[Colors]) -> None:
         self._height, self._width = shown.shape[:2]
-        self._ground, self._palettes = ground, palettes
+        self._ground, self._palettes, self.times = ground, palettes, times
         if times > 1:
             size = (self._width * times, self._height * times)
             shown = np.asarray(cv2.resize(shown, size, interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
@@ -45,13 +46,14 @@ class Enlarged:
 
     def drawn_back(self) -> list[Grey]:
         """Return the luminance that each palette leaves of the image."""
-        large = self._back(self._looked_up([_levels(palette, self._ground) for palette in self._palettes]))
+        large = self._back(self._looked_up([levels(palette, self._ground) for palette in self._palettes]))
         return self._planes(large)
 
     def alpha(self) -> Grey:
         """Return what a binary matte leaves of alpha, drawn back."""
         return self._back(np.asarray(self._matte, dtype=np.uint8))
 
+    @cached_property
     def entries(self) -> list[Grey]:
         """Return each enlarged pixel's entry in each palette; what the matte hides is one more, in the last place."""
         return self._planes(
@@ -81,7 +83,7 @@ class Enlarged:
         return [np.asarray(cv2.extractChannel(words, place), dtype=np.uint8) for place in range(len(self._palettes))]
 
 
-def _levels(palette: Colors, ground: int) -> Grey:
+def levels(palette: Colors, ground: int) -> Grey:
     """Return the luminance of each of a palette's colours, and the ground's in the last place, 0..255."""
     return np.append(palette @ _LUMINANCE + np.float32(0.5), ground).astype(np.uint8)
 

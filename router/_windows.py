@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from router._decode import Pixels
-from router._palette import as_words, palettes
-from router._reduced import Enlarged, corners
+from router._palette import Colors, as_words, palettes
+from router._reduced import Enlarged, corners, levels
+from router._shapes import Shapes
 
 Grey = NDArray[np.uint8]
 Plane = NDArray[np.float32]
@@ -26,7 +27,7 @@ TILE, TILES = 40, 4
 MOST_ENLARGED = (2 * TILE * TILES) ** 2
 # Bounds of the classes of variance, luminance steps squared.
 FAINT, MIDDLE, STRONG = 1.0, 16.0, 256.0
-FEW_COLORS = (4, 8, 16)
+FEW_COLORS = (3, 4, 8, 16)
 THOUSANDTHS = 1000
 POSTER_BITS = 5  # dropped of 8: what eight levels leave of an image
 
@@ -54,6 +55,14 @@ class Windows(msgspec.Struct, frozen=True):
     lost_in_sixteen_4x: float
     lost_alpha_2x: float
     lost_alpha_4x: float
+    lost_drawn_in_three_2x: float
+    lost_drawn_in_four_2x: float
+    lost_drawn_in_eight_2x: float
+    lost_drawn_in_sixteen_2x: float
+    lost_drawn_in_three_4x: float
+    lost_drawn_in_four_4x: float
+    lost_drawn_in_eight_4x: float
+    lost_drawn_in_sixteen_4x: float
 
 
 def windows(pixels: Pixels, ground: int) -> Windows:
@@ -69,14 +78,16 @@ def windows(pixels: Pixels, ground: int) -> Windows:
     variance = inside(compared.variance)
     shown = tiled if opaque else _over(tiled, ground)
     of_alpha = None if opaque else _Compared(alpha, inside)
-    sizes = palettes(pixels, FEW_COLORS)
-    enlarged = Enlarged(shown, ground, 2, sizes)
-    twice = _Left(enlarged, compared, of_alpha)
     # The larger an image, the less another step tells, and the more it costs.
     whole, tiny = down * across == 1, 16 * plane.size <= MOST_ENLARGED
+    sizes = palettes(pixels, FEW_COLORS if whole else FEW_COLORS[1:])
+    image = Enlarged(shown, ground, 2, sizes)
+    larger = Enlarged(shown, ground, 4, sizes) if whole and tiny else image
+    twice = _Left(image, compared, of_alpha)
     once = _Left(Enlarged(shown, ground, 1, sizes), compared, of_alpha) if whole else twice
-    fourfold = _Left(Enlarged(shown, ground, 4, sizes), compared, of_alpha) if whole and tiny else twice
-    in_four, _, in_sixteen = enlarged.entries()
+    fourfold = twice if larger is image else _Left(larger, compared, of_alpha)
+    flat = [twice.colors[0], *twice.colors]
+    drawn_twice, drawn_fourfold = _as_shapes(image, larger, sizes, ground, compared) if whole else (flat, flat)
     return Windows(
         smoothness=float((C2 / (variance + np.float32(C2))).mean()),
         faint_texture=_between(variance, FAINT, MIDDLE),
@@ -87,8 +98,8 @@ def windows(pixels: Pixels, ground: int) -> Windows:
         despeckled=compared.similarity(np.asarray(cv2.medianBlur(plane, 3), dtype=np.uint8)),
         in_four_colors=twice.colors[0],
         in_sixteen_colors=twice.colors[2],
-        corners_in_four=corners(in_four, down=down, across=across),
-        corners_in_sixteen=corners(in_sixteen, down=down, across=across),
+        corners_in_four=corners(image.entries[-3], down=down, across=across),
+        corners_in_sixteen=corners(image.entries[-1], down=down, across=across),
         lost_in_four_1x=_lost(once.colors[0]),
         lost_in_eight_1x=_lost(once.colors[1]),
         lost_in_sixteen_1x=_lost(once.colors[2]),
@@ -98,6 +109,14 @@ def windows(pixels: Pixels, ground: int) -> Windows:
         lost_in_sixteen_4x=_lost(fourfold.colors[2]),
         lost_alpha_2x=_lost(twice.alpha),
         lost_alpha_4x=_lost(fourfold.alpha),
+        lost_drawn_in_three_2x=_lost(drawn_twice[0]),
+        lost_drawn_in_four_2x=_lost(drawn_twice[1]),
+        lost_drawn_in_eight_2x=_lost(drawn_twice[2]),
+        lost_drawn_in_sixteen_2x=_lost(drawn_twice[3]),
+        lost_drawn_in_three_4x=_lost(drawn_fourfold[0]),
+        lost_drawn_in_four_4x=_lost(drawn_fourfold[1]),
+        lost_drawn_in_eight_4x=_lost(drawn_fourfold[2]),
+        lost_drawn_in_sixteen_4x=_lost(drawn_fourfold[3]),
     )
 
 
@@ -200,11 +219,21 @@ class _Compared:
 
 
 class _Left:
-    """What palettes and a binary matte leave of an image at one step: similarities."""
+    """What palettes of 4, 8 and 16 colours and a binary matte leave of an image at one step: similarities."""
 
     def __init__(self, image: Enlarged, compared: _Compared, of_alpha: _Compared | None) -> None:
-        self.colors = [compared.similarity(plane) for plane in image.drawn_back()]
+        self.colors = [compared.similarity(plane) for plane in image.drawn_back()[-3:]]
         self.alpha = 1.0 if of_alpha is None else of_alpha.similarity(image.alpha())
+
+
+def _as_shapes(
+    image: Enlarged, larger: Enlarged, sizes: list[Colors], ground: int, compared: _Compared
+) -> tuple[list[float], list[float]]:
+    """Return what each palette leaves of an image that is drawn as shapes: without threads, and larger with them."""
+    shapes = [Shapes(own, palette, levels(palette, ground)) for own, palette in zip(image.entries, sizes, strict=True)]
+    without = [compared.similarity(one.drawn(one.without_threads(), image.times)) for one in shapes]
+    pairs = zip(shapes, larger.entries, strict=True)
+    return without, [compared.similarity(one.drawn(own, larger.times)) for one, own in pairs]
 
 
 def _lost(similarity: float) -> float:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from router import METHODS
 from training._boosted import FOLDS, HIGH, Fitted, fit_boosted
-from training._derived import OF_QUALITY, Derived
+from training._derived import OF_QUALITY, SHOWN, Derived
 from training._hash import hash_of
 from training._network import FARTHEST, MEMBERS, Member, Predictor
 from training._tables import DIGITS, Array, Table, log_scaled
@@ -61,7 +61,7 @@ def normalised(table: Table, scale: Scaling) -> Array:
 
 
 def derived_rows(table: Table, scale: Scaling) -> Array:
-    """Return each run's features and plan as models see them, [runs, columns], derived columns at the end."""
+    """Return each run's shown features and plan as models see them, [runs, columns], derived columns at the end."""
     rows = np.hstack([normalised(table, scale)[table.image_of], table.plan_rows()])
     return np.asarray(Derived(scale.mean, scale.std)(torch.tensor(rows)).numpy())
 
@@ -79,7 +79,7 @@ class Batches:
         slot = np.concatenate([np.arange(n) for n in per_image])
         group, slot = first[table.image_of] + slot // WIDTH, slot % WIDTH
         self.image_of = torch.tensor(np.repeat(np.arange(len(groups)), groups))
-        self.features = torch.tensor(normalised(table, scale))
+        self.features = torch.tensor(normalised(table, scale)[:, SHOWN])
         pictures = (table.thumbnails.astype(np.float32) / 255 - scale.channel_mean) / scale.channel_std
         self.pictures = torch.tensor(pictures.transpose(0, 3, 1, 2).copy())
         plans = derived_rows(table, scale)[:, self.features.shape[1] :]

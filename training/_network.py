@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from training._boosted import Boosted
-from training._derived import Derived
+from training._derived import SHOWN, Derived
 from training._narrow import narrowed
 from training._run import THUMBNAIL
 
@@ -136,8 +136,8 @@ class Predictor(nn.Module):
         """Return [N, 6] for features [1, F], thumbnail [1, 4, 32, 32], has_thumbnail [1, 1], plans [N, P]."""
         features = features.clamp(-FARTHEST, FARTHEST)
         rows = self.derived(torch.cat([features + torch.zeros_like(plans[:, :1]), plans], dim=1))
-        own = rows[:, features.shape[1] :].unsqueeze(0)
-        said = torch.stack([member(features, thumbnail, has_thumbnail, own) for member in self.members])
+        own, shown = rows[:, len(SHOWN) :].unsqueeze(0), rows[:1, : len(SHOWN)]
+        said = torch.stack([member(shown, thumbnail, has_thumbnail, own) for member in self.members])
         seen = said.mean(dim=0).squeeze(0)
         grown = self.boosted(rows)
         figures = grown[:, ESTIMATES]

@@ -37,6 +37,14 @@ LOG_FEATURES = (
     "lost_in_sixteen_4x",
     "lost_alpha_2x",
     "lost_alpha_4x",
+    "lost_drawn_in_three_2x",
+    "lost_drawn_in_four_2x",
+    "lost_drawn_in_eight_2x",
+    "lost_drawn_in_sixteen_2x",
+    "lost_drawn_in_three_4x",
+    "lost_drawn_in_four_4x",
+    "lost_drawn_in_eight_4x",
+    "lost_drawn_in_sixteen_4x",
 )
 # Plan parameters as the predictor sees them: words by code, the upscale step by its logarithm.
 LOG2_COLUMNS = ("upscale",)

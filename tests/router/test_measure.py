@@ -98,6 +98,11 @@ MORE = [
         pytest.param(f"lost_alpha_{step}x", disc(alpha=True), disc(soft=9, alpha=True), id=f"lost_alpha_{step}x")
         for step in (2, 4)
     ),
+    *(
+        pytest.param(f"lost_drawn_in_{name}_{step}x", square(), noise(100), id=f"lost_drawn_in_{name}_{step}x")
+        for name in ("three", "four", "eight", "sixteen")
+        for step in (2, 4)
+    ),
 ]
 
 
@@ -109,6 +114,8 @@ MORE = [
         ("lost_in_eight_2x", "lost_in_eight_4x"),
         ("lost_in_sixteen_1x", "lost_in_sixteen_4x"),
         ("lost_alpha_2x", "lost_alpha_4x"),
+        ("lost_drawn_in_eight_2x", "lost_drawn_in_eight_4x"),
+        ("lost_drawn_in_sixteen_2x", "lost_drawn_in_sixteen_4x"),
     ],
 )
 def test_steps_differ_unless_the_image_is_larger_than_its_tiles(one: str, other: str) -> None:
@@ -116,6 +123,21 @@ def test_steps_differ_unless_the_image_is_larger_than_its_tiles(one: str, other:
     small, large = np.ascontiguousarray(soft[8:-8, 8:-8]), np.tile(soft, (3, 3, 1))
     assert small.shape[0] * small.shape[1] == 6400
     assert feature(one, small) != feature(other, small)
+    assert feature(one, large) == feature(other, large)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("lost_in_eight_2x", "lost_drawn_in_eight_2x"),
+        ("lost_drawn_in_three_2x", "lost_drawn_in_four_2x"),
+        ("lost_drawn_in_three_4x", "lost_drawn_in_four_4x"),
+    ],
+)
+def test_shapes_are_drawn_unless_the_image_is_larger_than_its_tiles(one: str, other: str) -> None:
+    soft = disc(soft=3)
+    assert feature(one, soft) != feature(other, soft)
+    large = np.tile(soft, (3, 3, 1))
     assert feature(one, large) == feature(other, large)
 
 

@@ -31,7 +31,7 @@ def enlarged(picture: Pixels, times: int, *colors: int) -> Enlarged:
 def reduced(picture: Pixels, colors: int, times: int = 2) -> Reduced:
     """What a palette of the picture's own leaves of it."""
     image = enlarged(picture, times, colors)
-    return Reduced(image.entries()[0], image.drawn_back()[0])
+    return Reduced(image.entries[0], image.drawn_back()[0])
 
 
 @pytest.mark.parametrize("times", [1, 2, 4])
@@ -86,7 +86,7 @@ def test_palettes_together_leave_what_each_leaves_alone() -> None:
     together = enlarged(picture, 2, 2, 5, 16)
     for place, colors in enumerate((2, 5, 16)):
         alone = reduced(picture, colors)
-        assert np.array_equal(together.entries()[place], alone.entries)
+        assert np.array_equal(together.entries[place], alone.entries)
         assert np.array_equal(together.drawn_back()[place], alone.plane)
 
 
@@ -96,4 +96,4 @@ def test_where_a_picture_shows_nothing_all_of_it_is_ground() -> None:
     faint[..., 3] = np.where(faint[..., 0] > 127, 127, 0)
     image = enlarged(faint, 4, 4, 8)
     assert all((plane == 255).all() for plane in image.drawn_back())
-    assert all((entries == 0).all() for entries in image.entries())
+    assert all((entries == 0).all() for entries in image.entries)

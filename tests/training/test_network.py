@@ -6,7 +6,7 @@ import torch
 
 from router import FEATURE_NAMES
 from training._boosted import Boosted, fit_boosted
-from training._derived import Derived
+from training._derived import SHOWN, Derived
 from training._narrow import Narrow
 from training._network import BOUNDS, ESTIMATES, MEMBERS, OUTPUTS, PIECES, Member, Pieces, Predictor
 from training._tables import PLAN_COLUMNS
@@ -32,7 +32,7 @@ def boosted(rows: np.ndarray) -> Boosted:
 @pytest.fixture(scope="module")
 def members(rows: np.ndarray) -> list[Member]:
     torch.manual_seed(3)
-    return [Member(FEATURES, rows).eval() for _ in range(MEMBERS)]
+    return [Member(len(SHOWN), rows).eval() for _ in range(MEMBERS)]
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +67,9 @@ def test_without_a_thumbnail_its_content_does_not_matter(predictor: Predictor) -
 @pytest.mark.parametrize("size", [0.1, 1.0, 50.0])
 def test_whatever_the_inputs_a_networks_quality_is_one(members: list[Member], size: float) -> None:
     features, thumbnail, has, plans = inputs(6)
-    seen = DERIVED(torch.cat([features.expand(6, -1), plans], dim=1))[None, :, FEATURES:]
+    seen = DERIVED(torch.cat([features.expand(6, -1), plans], dim=1))[None, :, len(SHOWN) :]
     with torch.no_grad():
-        said = members[0](size * features, thumbnail, has, size * seen)
+        said = members[0](size * features[:, SHOWN], thumbnail, has, size * seen)
     assert said.shape == (1, 6, len(ESTIMATES))
     assert ((said[..., 0] >= 0) & (said[..., 0] <= 1)).all()
 
