@@ -73,12 +73,12 @@ class Shapes:
         places = parts * np.intp(pixels) + np.arange(pixels)[:, None]
         shares = np.bincount(places.ravel(), minlength=pixels * count).reshape(count, pixels)[:-1].astype(np.float32)
         covered = self._covers / np.float32(parts.shape[1]) @ shares
-        # What shows of all beneath a shape, through it and those above it; NumPy's own product of rows takes far longer.
+        # What shows of all beneath a shape, through it and those above; NumPy's own product of rows takes far longer.
         left = 1 - covered
         for place in range(len(left) - 2, -1, -1):
             left[place] *= left[place + 1]
         shown = self._tones[-1] - np.diff(self._tones) @ left
-        return (shown + np.float32(0.5)).astype(np.uint8)
+        return np.asarray(shown + np.float32(0.5)).astype(np.uint8)
 
 
 def _stacked(areas: list[float], meeting: Mask, apart: Colors) -> tuple[list[int], Colors]:

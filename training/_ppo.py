@@ -1,8 +1,9 @@
 """The plan policy is trained here: PPO on simulated images, exported as ONNX with what it answers to golden states."""
 
+import contextlib
 import io
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -75,7 +76,6 @@ def train_policy(
     report: Callable[[int, float], None] = lambda *_: None,
 ) -> TrainedPolicy:
     """Return the policy that PPO found; `report` is told the steps done and what an episode is worth on average."""
-    torch.set_num_threads(1)
     model = PPO(
         "MlpPolicy",
         environment,
@@ -91,8 +91,20 @@ def train_policy(
         device="cpu",
     )
     _be_cautious(model, spec.moves)
-    model.learn(steps, callback=_Reporting(report))
+    with _one_thread():
+        model.learn(steps, callback=_Reporting(report))
     return exported(Actor(model), spec, _states(model))
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep torch to one thread, which is enough for a network this small, and leave other training its own."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _be_cautious(model: PPO, moves: Sequence[Move]) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from converter._fixed import FIXED
@@ -326,7 +325,6 @@ def calm(phases: Mapping[str, list[Label]]) -> tuple[list[Label], list[Label]]:
 
 
 def _trained(table: Table, regressor: bytes, work: Work) -> Trained:
-    torch.set_num_threads(1)
     images = np.flatnonzero(table.splits == "train")
     if not len(images):
         raise CorpusTooSmall("every image is held out")

@@ -33,8 +33,6 @@ def execute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Execute:
     for name in [name for name in os.environ if name.startswith("VECROUTE_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    # OpenMP's threads spin where they wait for each other, for minutes beside those of other tests.
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
     def run(*, last: str = "download", **choices: object) -> nbformat.NotebookNode:
         for name, value in choices.items():

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+import torch
 
 from models import PlanPolicy, PolicyModel
 from router import FEATURE_NAMES
@@ -55,6 +56,17 @@ def test_the_same_seed_gives_the_same_policy_and_progress_is_told() -> None:
     one, other = (trained(256, report=lambda done, _: told.append(done)) for _ in range(2))
     assert one.onnx == other.onnx
     assert told == [256, 256]
+
+
+def test_it_learns_in_one_thread_and_leaves_other_training_its_own() -> None:
+    before, during = torch.get_num_threads(), []
+    torch.set_num_threads(2)
+    try:
+        trained(256, report=lambda *_: during.append(torch.get_num_threads()))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert set(during) == {1}
 
 
 def test_the_policy_sees_features_as_they_lie_in_the_table(table: Table) -> None:
