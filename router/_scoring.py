@@ -155,10 +155,10 @@ def share(candidate: Candidate, constraints: Constraints) -> float:
 
     Errors are taken as Laplace-distributed about their known mean; without a target it is the quality itself.
     """
-    target, error = constraints.quality_target, max(candidate.quality_error, 1e-9)
+    target = constraints.quality_target
     if target is None:
         return candidate.quality
-    above = candidate.quality - target
+    above, error = candidate.quality - target, max(candidate.quality_error, 1e-9)
     return min(1.0, 1.0 + (min(above, 0.0) - error / 2 * math.exp(-abs(above) / error)) / target)
 
 
