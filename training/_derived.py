@@ -25,7 +25,7 @@ _DRAWN = (
 _OF_ALPHA = ("hard_alpha", "lost_alpha_2x", "lost_alpha_4x")
 _WIDTHS = [sum(map(len, rows)) for rows in (_IN_PALETTE, _DRAWN, [_OF_ALPHA])]
 _FEWEST, _FEW, _MOST = 3, 4, 16  # colours
-# Features that models see only through the column derived of them: each by itself they do more harm than good.
+# Features that the predictor sees only through the column derived of them: shown each by itself, they gain nothing.
 _HIDDEN = frozenset(name for row in _DRAWN[1:] for name in row)
 SHOWN = tuple(place for place, name in enumerate(FEATURE_NAMES) if name not in _HIDDEN)  # places of the others
 _DERIVED = len(SHOWN) + len(PLAN_COLUMNS)  # the first derived column
@@ -39,7 +39,7 @@ OF_QUALITY = (
 
 
 class Derived(nn.Module):
-    """Rows of scaled features and a plan, [rows, columns], as models see them: shown features, plan, four columns more.
+    """Rows of scaled features and a plan, [rows, columns], without the hidden features, and with four columns more.
 
     The first is what the image loses in the plan's own number of colours at the plan's own step, between the measured
     ones; the second what its alpha loses there: SSIM, the logarithm of its thousandths. The third is the speckle size

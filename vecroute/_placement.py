@@ -38,11 +38,12 @@ def tag_of(key: bytes) -> bytes:
 def ways_of(line: bytes, tag: bytes) -> list[int]:
     """Return the ways of a set whose tag is this one; a tag is a hint, the slot decides."""
     ways = []
-    place = line.find(tag)  # far faster than looking at each way
+    place = line.find(tag)  # nearly always nowhere
     while place >= 0:
-        if place % WORD == 0:
-            ways.append(place // WORD)
-        place = line.find(tag, place + 1)
+        way, off = divmod(place, WORD)
+        if not off:
+            ways.append(way)
+        place = line.find(tag, (way + 1) * WORD)
     return ways
 
 

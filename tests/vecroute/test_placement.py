@@ -59,6 +59,13 @@ def test_a_tag_counts_only_where_a_way_begins() -> None:
     line = b"\0" + TAGS[0] + bytes(55)
     assert ways_of(line, TAGS[0]) == []
     assert ways_of(FULL[:56] + TAGS[2], TAGS[2]) == [2, 7]
+    assert ways_of(bytes(64), EMPTY) == list(range(WAYS))
+
+
+@given(st.lists(st.sampled_from(b"\0\1"), min_size=64, max_size=64), st.integers(0, 56))
+def test_ways_are_those_whose_eight_bytes_are_the_tag(line: list[int], start: int) -> None:
+    held, tag = bytes(line), bytes(line)[start : start + 8]
+    assert ways_of(held, tag) == [way for way in range(WAYS) if held[8 * way : 8 * way + 8] == tag]
 
 
 @pytest.mark.parametrize(
