@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from converter._alpha import faint
 from converter.errors import ResultTooLarge
 from router import Plan
 from router.pixels import CELLS, Pixels, as_words, cells, cells_of, is_opaque, nearest, palettes, premultiplied
@@ -11,6 +12,7 @@ from router.pixels import CELLS, Pixels, as_words, cells, cells_of, is_opaque, n
 MOST_TRACED_PIXELS = 256 * 2**20
 # Longer sides VTracer refuses; one row may be put on top (see `_trace`).
 LONGEST_TRACED_SIDE = 65_534
+_FAR = 64  # of 255 in a channel: half transparent, a colour so far off is seen to be another
 # (diameter, colour sigma, space sigma) of the bilateral filter for denoise 1, 2, 3.
 _BILATERAL = {1: (5, 20.0, 2.0), 2: (5, 40.0, 3.0), 3: (7, 60.0, 4.0)}
 
@@ -29,17 +31,20 @@ def prepare(pixels: Pixels, plan: Plan) -> Pixels:
         raise ResultTooLarge(traced, MOST_TRACED_PIXELS)
     smooth = _denoised(pixels, plan.denoise) if plan.denoise else pixels
     big = _enlarged(smooth, plan.upscale) if plan.upscale > 1 else smooth
-    return _snapped(big, palettes(smooth, [plan.palette])[0]) if plan.palette else big
+    return _snapped(big, _palette(smooth, plan)) if plan.palette else big
 
 
-def cut_alpha(pixels: Pixels, threshold: int) -> Pixels:
-    """Return the pixels with alpha 255 where it reaches the threshold, and nothing at all elsewhere."""
-    if is_opaque(pixels):
-        return pixels
-    visible = pixels[..., 3] >= threshold
-    cut = np.where(visible[..., None], pixels, np.uint8(0))
-    cut[..., 3] = visible * np.uint8(255)
-    return cut
+def _palette(pixels: Pixels, plan: Plan) -> NDArray[np.float32]:
+    """Return the colours that pixels are reduced to; in bands one more where faint ones, as a shadow, lack theirs."""
+    visible = palettes(pixels, [plan.palette])[0]
+    if plan.matte != "bands":
+        return visible
+    seen = faint(pixels)
+    if not len(visible):
+        return palettes(seen, [plan.palette])[0]
+    usual = palettes(seen, [1])[0]
+    lacking = len(usual) and np.abs(visible - usual).max(axis=1).min() > _FAR
+    return np.concatenate([visible, usual]) if lacking else visible
 
 
 def _denoised(pixels: Pixels, strength: int) -> Pixels:

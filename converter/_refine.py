@@ -4,14 +4,16 @@ Time is honoured by looking ahead: a plan is only run if it and its measurement 
 judged by the traces before it. The first plan always runs.
 """
 
+import functools
 import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
 
+from converter._alpha import levels
 from converter._score import Reference, render
-from converter._trace import BANDS, Traced, run_plan
+from converter._trace import Traced, run_plan
 from converter.errors import ConverterError
 from router import Features, Plan
 from router.pixels import Pixels, is_opaque
@@ -144,7 +146,7 @@ class _Work:
 
     def trace(self, plan: Plan) -> Traced:
         traced = self._tools.trace(self._pixels, plan)
-        self._rates.append(traced.seconds / _traced_pixels(self._pixels, plan))
+        self._rates.append(traced.seconds / self._traced_pixels(plan))
         return traced
 
     def measure(self, plan: Plan, traced: Traced) -> None:
@@ -167,7 +169,7 @@ class _Work:
         left = self.limits.seconds_left
         if left is None:
             return True
-        needed = max(self._rates) * _traced_pixels(self._pixels, plan) + (2 if unmeasured else 1) * self._measuring()
+        needed = max(self._rates) * self._traced_pixels(plan) + (2 if unmeasured else 1) * self._measuring()
         return self.seconds + CAUTION * needed <= left
 
     def is_good_enough(self) -> bool:
@@ -196,15 +198,18 @@ class _Work:
         height, width = self._pixels.shape[:2]
         return MEASURE_FIXED + MEASURE_PER_TRACE * max(self._rates) * float(height * width)
 
+    def _traced_pixels(self, plan: Plan) -> float:
+        """Return how many pixels a plan traces; every level of soft alpha is a trace of its own."""
+        area = float(self._pixels.shape[0] * self._pixels.shape[1] * plan.upscale**2)
+        return area * (self._layers if plan.matte == "bands" else 1)
+
+    @functools.cached_property
+    def _layers(self) -> int:
+        return 1 if is_opaque(self._pixels) else len(levels(self._pixels))
+
     def _fits(self, step: Step) -> bool:
         return self.limits.svg_budget is None or step.svg_bytes <= self.limits.svg_budget
 
     def _rank(self, step: Step) -> tuple[bool, float]:
         """Return what the best step has most of: within the byte budget the quality, beyond it few bytes."""
         return (True, step.quality) if self._fits(step) else (False, -step.svg_bytes)
-
-
-def _traced_pixels(pixels: Pixels, plan: Plan) -> float:
-    """Return how many pixels a plan traces; every band of soft alpha is a trace of its own."""
-    area = float(pixels.shape[0] * pixels.shape[1] * plan.upscale**2)
-    return area * (BANDS if plan.matte == "bands" and not is_opaque(pixels) else 1)

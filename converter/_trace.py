@@ -8,18 +8,15 @@ import msgspec
 import numpy as np
 import vtracer
 
+from converter._alpha import Level, cut_alpha, levels
 from converter._colors import NO_COLORS, Colors, flat_colors
 from converter._compact import compact
-from converter._preprocess import cut_alpha, prepare
+from converter._preprocess import prepare
 from converter._smooth import HALF_PIXELS, NATIVE_TOLERANCE, smoothed
 from converter.errors import ConversionFailed
 from router import Plan
 from router.pixels import HALF, Pixels, is_opaque
 
-# Soft alpha in layers: a pixel shows once its alpha reaches a layer's threshold; stacked opacities add up to the
-# middle of each band. Four bands keep the step between neighbours below what the eye sees as an outline.
-_BAND_EDGES = (26, 77, 128, 179, 230)
-BANDS = len(_BAND_EDGES)
 FINEST_PRECISION = 8
 _PATH = re.compile(r"<path [^>]*/>")
 
@@ -51,7 +48,7 @@ def _paths(pixels: Pixels, plan: Plan) -> str:
     if plan.matte == "none":
         return _trace(ready, plan, flat)
     if plan.matte == "bands" and not is_opaque(ready):
-        return _banded(ready, plan, flat)
+        return _banded(ready, plan, flat, levels(pixels))
     return _cut(ready, plan, flat, HALF)
 
 
@@ -60,17 +57,16 @@ def _cut(ready: Pixels, plan: Plan, flat: Colors, threshold: int) -> str:
     return _trace(cut, plan, flat) if cut[..., 3].any() else ""
 
 
-def _banded(ready: Pixels, plan: Plan, flat: Colors) -> str:
-    """Trace one layer per alpha band, from the faintest up, each with the opacity that is still missing."""
+def _banded(ready: Pixels, plan: Plan, flat: Colors, stacked: list[Level]) -> str:
+    """Trace one layer per level of alpha, from the faintest up, with the opacity that is still missing."""
     layers = []
     reached = 0.0
-    for low, high in zip(_BAND_EDGES, (*_BAND_EDGES[1:], 255), strict=True):
-        wanted = 1.0 if high == 255 else (low + high) / 510
-        paths = _cut(ready, plan, flat, low)
-        opacity = (wanted - reached) / (1 - reached)
+    for level in stacked:
+        paths = _cut(ready, plan, flat, level.threshold)
+        opacity = (level.opacity - reached) / (1 - reached)
         if paths:
             layers.append(paths if opacity >= 1 else f'<g opacity="{opacity:.3f}">\n{paths}</g>\n')
-        reached = wanted
+        reached = level.opacity
     return "".join(layers)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from converter._preprocess import MOST_TRACED_PIXELS, cut_alpha, prepare
+from converter._preprocess import MOST_TRACED_PIXELS, prepare
 from converter.errors import ResultTooLarge
 from router import Plan
 from tests.converter.pictures import checked, clear, shadowed, wordmark
@@ -79,17 +79,34 @@ def test_denoising_keeps_edges() -> None:
     assert np.array_equal(prepare(picture, Plan(denoise=3)), picture)
 
 
-@pytest.mark.parametrize(("threshold", "visible"), [(127, True), (128, True), (129, False)])
-def test_alpha_is_cut_at_the_threshold(threshold: int, *, visible: bool) -> None:
-    found = cut_alpha(plain(alpha=128), threshold)
-    assert np.array_equal(found[0, 0], (200, 30, 30, 255) if visible else (0, 0, 0, 0))
+def test_a_shadow_keeps_its_colour_where_bands_draw_it() -> None:
+    """It is less than half there in every pixel, and a palette of what is visible has nothing near it."""
+    picture = shadowed()
+    seen = (picture[..., 3] >= 26) & (picture[..., 3] < 128)
+    assert (picture[seen, :3] == 0).all()
+    cut, banded = (prepare(picture, Plan(palette=1, matte=m)) for m in ("binary", "bands"))
+    assert {tuple(color) for color in cut[seen, :3].tolist()} == {(210, 40, 30)}
+    assert {tuple(color) for color in banded[seen, :3].tolist()} == {(0, 0, 0)}
+    assert {tuple(color) for color in banded[picture[..., 3] == 255, :3].tolist()} == {(210, 40, 30)}
 
 
-def test_cutting_leaves_an_opaque_picture_and_its_argument_alone() -> None:
-    opaque, soft = plain(), plain(alpha=10)
-    assert cut_alpha(opaque, 128) is opaque
-    cut_alpha(soft, 128)
-    assert (soft[..., 3] == 10).all()
+@pytest.mark.parametrize(("faint", "colors"), [((200, 80, 70), 1), ((200, 110, 70), 2)])
+def test_faint_pixels_get_a_colour_of_their_own_only_if_it_is_seen_to_be_another(
+    faint: tuple[int, int, int], colors: int
+) -> None:
+    picture = plain((200, 40, 30), side=20)
+    picture[5:15, 5:15] = (*faint, 100)
+    found = prepare(picture, Plan(palette=1, matte="bands"))
+    assert len(np.unique(found[..., :3].reshape(-1, 3), axis=0)) == colors
+
+
+def test_what_is_faint_all_over_is_reduced_to_a_palette_too() -> None:
+    picture = plain((200, 40, 30), alpha=90, side=20)
+    picture[:, 10:, :3] = (20, 60, 180)
+    picture[:, 10, :3] = (110, 50, 100)
+    found = prepare(picture, Plan(palette=2, matte="bands"))
+    assert len(np.unique(found[..., :3].reshape(-1, 3), axis=0)) == 2
+    assert (found[..., 3] == 90).all()
 
 
 @pytest.mark.parametrize("lines", [0, 25, 35])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from converter import refine, run_plan, similarity
+from converter._alpha import levels
 from converter._refine import (
     NO_LIMITS,
     NO_POLICY,
@@ -20,7 +21,7 @@ from converter._refine import (
     Tools,
 )
 from converter._score import render
-from converter._trace import BANDS, Traced
+from converter._trace import Traced
 from converter.errors import ConversionFailed, ResultTooLarge
 from router import Features, Plan
 from router.pixels import Pixels
@@ -146,7 +147,7 @@ def test_bands_of_soft_alpha_are_expected_to_take_as_many_traces() -> None:
     policy = Listed(msgspec.structs.replace(START, matte="bands"))
     tools = Tools(clock=lambda: 0.0, trace=Bench().trace, draw=lambda _: shadowed())
     alone, area = Limits(seconds_left=0.06), shadowed().shape[0] * shadowed().shape[1]
-    assert 1e-6 * area < 0.06 / 1.5 < 1e-6 * area * BANDS
+    assert 1e-6 * area < 0.06 / 1.5 < 1e-6 * area * len(levels(shadowed()))
     found = refine(shadowed(), START, policy, Features, alone, tools)
     assert (len(found.steps), found.reason, len(policy.asked)) == (1, NO_TIME, 1)
 

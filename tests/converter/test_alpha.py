@@ -1,0 +1,82 @@
+"""Alpha is cut, or told apart in levels that settle where soft pixels lie."""
+
+import cv2
+import numpy as np
+import pytest
+
+from converter._alpha import Level, cut_alpha, levels
+from router.pixels import Pixels
+from tests.converter.pictures import shadowed, wordmark
+from tests.router.drawings import plain
+
+
+@pytest.mark.parametrize(("threshold", "visible"), [(127, True), (128, True), (129, False)])
+def test_alpha_is_cut_at_the_threshold(threshold: int, *, visible: bool) -> None:
+    found = cut_alpha(plain(alpha=128), threshold)
+    assert np.array_equal(found[0, 0], (200, 30, 30, 255) if visible else (0, 0, 0, 0))
+
+
+def test_cutting_leaves_an_opaque_picture_and_its_argument_alone() -> None:
+    opaque, soft = plain(), plain(alpha=10)
+    assert cut_alpha(opaque, 128) is opaque
+    cut_alpha(soft, 128)
+    assert (soft[..., 3] == 10).all()
+
+
+def of_alpha(alpha: np.ndarray) -> Pixels:
+    picture = np.zeros((*alpha.shape, 4), np.uint8)
+    picture[..., 3] = alpha
+    return picture
+
+
+def glass(*alphas: int) -> Pixels:
+    """Return a row of flat, translucent squares."""
+    return of_alpha(np.repeat(np.repeat([alphas], 20, axis=0), 20, axis=1).astype(np.uint8))
+
+
+def drawn(alpha: np.ndarray, found: list[Level]) -> np.ndarray:
+    """Return the alpha that layers of these levels are seen with, 0..255."""
+    opacities = np.array([0.0, *(level.opacity for level in found)])
+    return 255 * opacities[np.searchsorted([level.threshold for level in found], alpha, side="right")]
+
+
+@pytest.mark.parametrize("alpha", [0, 255])
+def test_hard_alpha_has_one_level(alpha: int) -> None:
+    assert levels(plain(alpha=alpha)) == [Level(128, 1.0)]
+
+
+@pytest.mark.parametrize("alphas", [(60,), (40, 150), (90, 130), (250,)], ids=str)
+def test_flat_glass_is_drawn_with_its_own_alpha(alphas: tuple[int, ...]) -> None:
+    pixels = glass(*alphas)
+    assert np.abs(drawn(pixels[..., 3], levels(pixels)) - pixels[..., 3]).max() < 1
+    assert len(levels(pixels)) == len(alphas) + 1
+
+
+def test_haze_that_nobody_sees_takes_no_layer() -> None:
+    assert levels(glass(3, 7)) == [Level(128, 1.0)]
+
+
+def test_edges_alone_need_two_soft_levels() -> None:
+    assert len(levels(wordmark())) == 3
+
+
+def test_shadows_get_more_levels_where_their_alpha_lies() -> None:
+    shadow = shadowed()
+    found = levels(shadow)
+    assert len(found) == 5
+    even = [Level(low, own) for low, own in ((26, 0.2), (77, 0.4), (128, 0.6), (179, 0.8), (230, 1.0))]
+    off, of_even = (np.abs(drawn(shadow[..., 3], one) - shadow[..., 3]).mean() for one in (found, even))
+    assert off < 0.8 * of_even
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_levels_rise_to_full_opacity(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    alpha = rng.integers(0, 256, (rng.integers(1, 60), rng.integers(1, 60)), np.uint8)
+    found = levels(of_alpha(cv2.GaussianBlur(alpha, (0, 0), 2) if seed % 2 else alpha))
+    thresholds, opacities = zip(*found, strict=True)
+    assert thresholds[0] >= 1
+    assert thresholds[-1] <= 255
+    assert opacities[-1] == 1.0
+    assert list(thresholds) == sorted(set(thresholds))
+    assert list(opacities) == sorted(set(opacities))
