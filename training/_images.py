@@ -12,19 +12,26 @@ import resvg_py
 
 from router.pixels import Pixels, composite
 from training._corpus import Drawing, Family
+from training._shadow import with_shadow
 
-Grade = Literal["clean", "jpeg", "blur", "rescaled", "noise", "aliased"]
+Grade = Literal["clean", "jpeg", "blur", "rescaled", "noise", "aliased", "shadow"]
 Ground = Literal["transparent", "white", "black"]
 SMALLEST, LARGEST, HUGE = 48, 1024, 2048
 FAVICONS = (16, 24, 32, 48)
 HUGE_SHARE = 0.02
 # Clean logos are the common case; every grade of damage is there often enough to be learnt.
 _GRADES: dict[Grade, int] = {"clean": 60, "jpeg": 16, "blur": 6, "rescaled": 8, "noise": 4, "aliased": 6}
+# Of clean ones some get a shadow. They are drawn by lot of their own: all other specs stay what they were without.
+SHADOWED = 0.06
+_SOFTNESS = (0.01, 0.05)
 _GROUNDS: dict[Ground, int] = {"transparent": 60, "white": 32, "black": 8}
 
 
 class ImageSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """How one image is made from a drawing. `amount` is the grade's own: JPEG quality, sigma, factor or deviation."""
+    """How one image is made from a drawing.
+
+    `amount` is the grade's own: JPEG quality, sigma, factor, deviation or a shadow's softness.
+    """
 
     family: str
     drawing: str
@@ -47,7 +54,9 @@ def specs(family: Family, names: list[str], *, count: int, seed: int, held_out: 
     rng = random.Random(f"{seed}-{family.name}")
     order = rng.sample(names, len(names))
     picked = [order[i % len(order)] for i in range(count)]
-    return [_spec(family, name, rng, held_out) for name in picked]
+    found = [_spec(family, name, rng, held_out) for name in picked]
+    lot = random.Random(f"{seed}-{family.name}-shadow")
+    return [_shadowed(spec, lot) if spec.grade == "clean" and lot.random() < SHADOWED else spec for spec in found]
 
 
 def _spec(family: Family, name: str, rng: random.Random, held_out: float) -> ImageSpec:
@@ -71,6 +80,11 @@ def _spec(family: Family, name: str, rng: random.Random, held_out: float) -> Ima
     )
 
 
+def _shadowed(spec: ImageSpec, lot: random.Random) -> ImageSpec:
+    ground: Ground = "white" if spec.ground == "black" else spec.ground  # where no shadow is seen
+    return msgspec.structs.replace(spec, grade="shadow", amount=round(lot.uniform(*_SOFTNESS), 4), ground=ground)
+
+
 def _size(rng: random.Random) -> int:
     """Return a longer side of 48..2048 px, small ones oftener: logos lie about so, and large ones cost most."""
     if rng.random() < HUGE_SHARE:
@@ -86,7 +100,7 @@ def _amount(grade: Grade, rng: random.Random) -> float:
 
 def draw(spec: ImageSpec, drawing: Drawing) -> bytes:
     """Return the encoded image of a spec: JPEG for that grade, PNG otherwise."""
-    pixels = rasterise(drawing, spec.longest, color=spec.color, aliased=spec.grade == "aliased")
+    pixels = rasterise(shown(spec, drawing), spec.longest, color=spec.color, aliased=spec.grade == "aliased")
     if spec.ground != "transparent":
         rgb = composite(pixels, 255 if spec.ground == "white" else 0)
         pixels = np.dstack([rgb, np.full(rgb.shape[:2], 255, np.uint8)])
@@ -97,6 +111,11 @@ def draw(spec: ImageSpec, drawing: Drawing) -> bytes:
     else:
         _, data = cv2.imencode(".png", bgra if spec.ground == "transparent" else bgra[..., :3])
     return bytes(data)
+
+
+def shown(spec: ImageSpec, drawing: Drawing) -> Drawing:
+    """Return the drawing as the spec shows it before anything is damaged: with its shadow, if it has one."""
+    return with_shadow(drawing, spec.amount, spec.seed) if spec.grade == "shadow" else drawing
 
 
 def rasterise(drawing: Drawing, longest: int, *, color: str = "#000000", aliased: bool = False) -> Pixels:

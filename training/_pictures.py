@@ -7,7 +7,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from training._corpus import Drawing, drawings, families
-from training._images import Ground, ImageSpec, draw
+from training._images import Ground, ImageSpec, draw, shown
 
 _ROOT = re.compile(r'<svg [^>]*viewBox="(\S+) (\S+) (\S+) (\S+)"[^>]*>')
 _FILL: dict[Ground, str] = {"white": "#fff", "black": "#000"}
@@ -48,8 +48,8 @@ def write_pictures(
 
 
 def source(spec: ImageSpec, drawing: Drawing) -> str:
-    """Return the drawing as the image shows it, undamaged: in the spec's colour and on the spec's ground."""
-    svg = drawing.svg.replace("currentColor", spec.color)
+    """Return the drawing as the image shows it, undamaged: in the spec's colour, on its ground, with its shadow."""
+    svg = shown(spec, drawing).svg.replace("currentColor", spec.color)
     root = _ROOT.match(svg)
     assert root, "every drawing begins with its view box"
     if spec.ground == "transparent":

@@ -12,6 +12,7 @@ from training._images import (
     HUGE,
     HUGE_SHARE,
     LARGEST,
+    SHADOWED,
     SMALLEST,
     Grade,
     Ground,
@@ -76,10 +77,18 @@ def test_a_validation_family_is_held_out_whole() -> None:
 def test_sizes_grades_and_grounds_are_mixed() -> None:
     found = specs(TRAINED, NAMES, count=2000, seed=1)
     assert all(spec.longest in FAVICONS or SMALLEST <= spec.longest <= HUGE for spec in found)
-    assert {spec.grade for spec in found} == {"clean", "jpeg", "blur", "rescaled", "noise", "aliased"}
+    assert {spec.grade for spec in found} == {"clean", "jpeg", "blur", "rescaled", "noise", "aliased", "shadow"}
     assert {spec.ground for spec in found} == {"transparent", "white", "black"}
     assert not any(spec.grade == "jpeg" and spec.ground == "transparent" for spec in found)
     assert np.mean([spec.grade == "clean" for spec in found]) == pytest.approx(0.6, abs=0.05)
+
+
+def test_some_clean_images_get_a_shadow_where_it_can_be_seen() -> None:
+    found = specs(TRAINED, NAMES, count=4000, seed=1)
+    shadowed = [spec for spec in found if spec.grade == "shadow"]
+    clean = sum(spec.grade == "clean" for spec in found) + len(shadowed)
+    assert len(shadowed) / clean == pytest.approx(SHADOWED, abs=0.015)
+    assert {spec.ground for spec in shadowed} == {"transparent", "white"}
 
 
 def test_a_few_images_are_huge_and_small_ones_are_usual() -> None:
@@ -127,6 +136,22 @@ def test_noise_is_as_strong_as_said_and_leaves_alpha() -> None:
 def test_aliased_edges_have_no_steps() -> None:
     assert set(np.unique(drawn(grade="aliased")[..., 3])) == {0, 255}
     assert len(np.unique(drawn()[..., 3])) > 10
+
+
+def test_a_shadow_is_soft_lies_lower_and_has_room() -> None:
+    pixels = drawn(grade="shadow", amount=0.03)
+    alpha = pixels[..., 3]
+    soft = (alpha > 8) & (alpha < 160)
+    assert np.mean(pixels[soft][:, :3]) < 40
+    assert soft.mean() > 3 * ((drawn()[..., 3] > 8) & (drawn()[..., 3] < 160)).mean()
+    assert not any(edge.any() for edge in (alpha[0] > 3, alpha[-1] > 3, alpha[:, 0] > 3))
+    rows = np.arange(len(alpha))[:, None]
+    assert (rows * soft).sum() / soft.sum() > (rows * (alpha > 200)).sum() / (alpha > 200).sum()
+
+
+def test_shadows_differ_by_seed() -> None:
+    seen = {drawn(grade="shadow", amount=0.03, seed=seed).tobytes() for seed in range(3)}
+    assert len(seen) == 3
 
 
 @pytest.mark.parametrize("longest", [1, 16, 333])

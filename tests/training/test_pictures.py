@@ -12,7 +12,7 @@ from router.pixels import decode
 from tests.training.conftest import small_specs
 from tests.training.corpora import HELD_OUT, TRAINED
 from tests.training.test_images import CLEAN, DISC
-from training._images import Ground, ImageSpec, draw
+from training._images import Grade, Ground, ImageSpec, draw
 from training._pictures import source, spread, write_pictures
 from training.errors import FamilyMissing
 
@@ -53,8 +53,9 @@ def test_twins_get_names_of_their_own(held_out: list[ImageSpec], corpus: Path, t
 
 
 @pytest.mark.parametrize("ground", ["transparent", "white", "black"])
-def test_the_source_draws_what_the_image_shows(ground: Ground) -> None:
-    spec = msgspec.structs.replace(CLEAN, ground=ground, longest=96)
+@pytest.mark.parametrize(("grade", "amount"), [("clean", 0.0), ("shadow", 0.02)])
+def test_the_source_draws_what_the_image_shows(ground: Ground, grade: Grade, amount: float) -> None:
+    spec = msgspec.structs.replace(CLEAN, ground=ground, longest=96, grade=grade, amount=amount)
     pixels, drawn = decode(draw(spec, DISC)), render(source(spec, DISC), width=96)
     assert np.abs(pixels.astype(int) - drawn).max() <= 1
 
