@@ -9,6 +9,8 @@ from router.pixels import Pixels
 from tests.converter.pictures import shadowed, wordmark
 from tests.router.drawings import plain
 
+UPSCALES = (1, 2, 3, 4, 6, 8)
+
 
 @pytest.mark.parametrize(("threshold", "visible"), [(127, True), (128, True), (129, False)])
 def test_alpha_is_cut_at_the_threshold(threshold: int, *, visible: bool) -> None:
@@ -40,29 +42,41 @@ def drawn(alpha: np.ndarray, found: list[Level]) -> np.ndarray:
     return 255 * opacities[np.searchsorted([level.threshold for level in found], alpha, side="right")]
 
 
+@pytest.mark.parametrize("upscale", UPSCALES)
 @pytest.mark.parametrize("alpha", [0, 255])
-def test_hard_alpha_has_one_level(alpha: int) -> None:
-    assert levels(plain(alpha=alpha)) == [Level(128, 1.0)]
+def test_hard_alpha_has_one_level(alpha: int, upscale: int) -> None:
+    assert levels(plain(alpha=alpha), upscale) == [Level(128, 1.0)]
 
 
+@pytest.mark.parametrize("upscale", UPSCALES)
 @pytest.mark.parametrize("alphas", [(60,), (40, 150), (90, 130), (250,)], ids=str)
-def test_flat_glass_is_drawn_with_its_own_alpha(alphas: tuple[int, ...]) -> None:
+def test_flat_glass_is_drawn_with_its_own_alpha(alphas: tuple[int, ...], upscale: int) -> None:
     pixels = glass(*alphas)
-    assert np.abs(drawn(pixels[..., 3], levels(pixels)) - pixels[..., 3]).max() < 1
-    assert len(levels(pixels)) == len(alphas) + 1
+    found = levels(pixels, upscale)
+    assert np.abs(drawn(pixels[..., 3], found) - pixels[..., 3]).max() < 1
+    assert len(found) == len(alphas) + 1
 
 
-def test_haze_that_nobody_sees_takes_no_layer() -> None:
-    assert levels(glass(3, 7)) == [Level(128, 1.0)]
+@pytest.mark.parametrize("upscale", UPSCALES)
+def test_haze_that_nobody_sees_takes_no_layer(upscale: int) -> None:
+    assert levels(glass(3, 7), upscale) == [Level(128, 1.0)]
 
 
-def test_edges_alone_need_two_soft_levels() -> None:
-    assert len(levels(wordmark())) == 3
+def test_edges_alone_need_two_soft_levels_enlarged_and_one_at_native_size() -> None:
+    assert [len(levels(wordmark(), upscale)) - 1 for upscale in UPSCALES] == [1, 2, 2, 2, 2, 2]
 
 
-def test_shadows_get_more_levels_where_their_alpha_lies() -> None:
+def test_shadows_get_more_levels_the_more_a_plan_enlarges() -> None:
     shadow = shadowed()
-    found = levels(shadow)
+    found = [levels(shadow, upscale) for upscale in UPSCALES]
+    assert [len(one) - 1 for one in found] == [2, 3, 4, 6, 8, 8]
+    off = [np.abs(drawn(shadow[..., 3], one) - shadow[..., 3]).mean() for one in found]
+    assert off == sorted(off, reverse=True)
+
+
+def test_levels_lie_where_a_shadow_has_its_alpha() -> None:
+    shadow = shadowed()
+    found = levels(shadow, 3)
     assert len(found) == 5
     even = [Level(low, own) for low, own in ((26, 0.2), (77, 0.4), (128, 0.6), (179, 0.8), (230, 1.0))]
     off, of_even = (np.abs(drawn(shadow[..., 3], one) - shadow[..., 3]).mean() for one in (found, even))
@@ -73,7 +87,8 @@ def test_shadows_get_more_levels_where_their_alpha_lies() -> None:
 def test_levels_rise_to_full_opacity(seed: int) -> None:
     rng = np.random.default_rng(seed)
     alpha = rng.integers(0, 256, (rng.integers(1, 60), rng.integers(1, 60)), np.uint8)
-    found = levels(of_alpha(cv2.GaussianBlur(alpha, (0, 0), 2) if seed % 2 else alpha))
+    upscale = UPSCALES[seed % len(UPSCALES)]
+    found = levels(of_alpha(cv2.GaussianBlur(alpha, (0, 0), 2) if seed % 4 > 1 else alpha), upscale)
     thresholds, opacities = zip(*found, strict=True)
     assert thresholds[0] >= 1
     assert thresholds[-1] <= 255

@@ -143,12 +143,13 @@ def test_a_step_that_would_not_end_in_time_is_not_taken(left: float, traced: lis
     assert found.seconds <= left
 
 
-def test_bands_of_soft_alpha_are_expected_to_take_as_many_traces() -> None:
-    policy = Listed(msgspec.structs.replace(START, matte="bands"))
+@pytest.mark.parametrize(("upscale", "left"), [(2, 0.12), (3, 0.3)])
+def test_bands_of_soft_alpha_are_expected_to_take_as_many_traces(upscale: int, left: float) -> None:
+    policy = Listed(msgspec.structs.replace(START, matte="bands", upscale=upscale))
     tools = Tools(clock=lambda: 0.0, trace=Bench().trace, draw=lambda _: shadowed())
-    alone, area = Limits(seconds_left=0.06), shadowed().shape[0] * shadowed().shape[1]
-    assert 1e-6 * area < 0.06 / 1.5 < 1e-6 * area * len(levels(shadowed()))
-    found = refine(shadowed(), START, policy, Features, alone, tools)
+    area = shadowed().shape[0] * shadowed().shape[1] * upscale**2
+    assert 1e-6 * area < left / 1.5 < 1e-6 * area * len(levels(shadowed(), upscale))
+    found = refine(shadowed(), START, policy, Features, Limits(seconds_left=left), tools)
     assert (len(found.steps), found.reason, len(policy.asked)) == (1, NO_TIME, 1)
 
 
