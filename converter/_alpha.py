@@ -20,6 +20,7 @@ _OPAQUE = 255  # alpha
 _HAZE = 8  # alpha below which nothing is seen: what an eraser left behind takes no layer
 _FAINTEST = 26  # alpha below which no colour is seen
 
+Plane = NDArray[np.uint8]
 Counts = NDArray[np.int64]
 Alphas = NDArray[np.float64]
 
@@ -48,10 +49,10 @@ def levels(pixels: Pixels, upscale: int) -> list[Level]:
     are soft again when a level is drawn, shadows and glass show their steps. How many there may be is a matter of
     `upscale`, how many times the plan enlarges; alpha is that of the image itself.
     """
-    alpha = cv2.extractChannel(pixels, 3)
-    soft = cv2.inRange(alpha, _HAZE, _OPAQUE - 1)
+    alpha: Plane = np.asarray(cv2.extractChannel(pixels, 3), dtype=np.uint8)
+    soft: Plane = np.asarray(cv2.inRange(alpha, _HAZE, _OPAQUE - 1), dtype=np.uint8)
     inside = cv2.erode(soft, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
-    of_soft, of_inside = _counts(alpha[soft > 0]), _counts(alpha[inside > 0])
+    of_soft, of_inside = _counts(alpha, soft), _counts(alpha, np.asarray(inside, dtype=np.uint8))
     found = np.array([0.0, _OPAQUE])
     tolerated = (_TOLERATED_NATIVE if upscale == 1 else _TOLERATED) * _OPAQUE * alpha.size
     for count in _tried(upscale):
@@ -76,8 +77,8 @@ def _tried(upscale: int) -> list[int]:
     return [count for count in _COUNTS if (1 if upscale == 1 else 2) <= count <= most]
 
 
-def _counts(alpha: NDArray[np.uint8]) -> Counts:
-    return np.bincount(alpha, minlength=_OPAQUE + 1)
+def _counts(alpha: Plane, mask: Plane) -> Counts:
+    return np.asarray(cv2.calcHist([alpha], [0], mask, [_OPAQUE + 1], [0, _OPAQUE + 1]).ravel(), dtype=np.int64)
 
 
 def _settled(counts: Counts, soft: int) -> Alphas:
