@@ -6,14 +6,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from router import Plan
 from router.pixels import HALF, Pixels, is_opaque
 
-# How many soft levels are tried: bytes and seconds grow with their number. Plans at native size are what tight budgets
-# take, so they make do with few, and settle for one where little is lost by it; enlarging plans can afford more.
+# How many soft levels are tried: bytes and seconds grow with their number. Lean plans, of few colours at native size,
+# are what tight budgets take: they make do with one or two. Enlarging ones can afford more the more they enlarge.
 _COUNTS = (1, 2, 3, 4, 6, 8)
-_MOST = {1: 2, 2: 3, 3: 4, 4: 6}  # by how many times the plan enlarges; beyond that all are tried
+_LEAN_COLORS, _MOST_LEAN = 8, 2
+_MOST = {1: 4, 2: 3, 3: 4, 4: 6}  # by how many times the plan enlarges; beyond that all are tried
 # Of opacity, the mean over an image of what alpha inside soft areas may lie off its level.
-_TOLERATED_NATIVE = 0.015
+_TOLERATED_LEAN = 0.015
 _TOLERATED = 0.002
 _ROUNDS = 30  # of Lloyd's algorithm
 _OPAQUE = 255  # alpha
@@ -42,20 +44,20 @@ def cut_alpha(pixels: Pixels, threshold: int) -> Pixels:
     return cut
 
 
-def levels(pixels: Pixels, upscale: int) -> list[Level]:
+def levels(pixels: Pixels, plan: Plan) -> list[Level]:
     """Return the levels that a plan draws an image's alpha in, from the faintest up to full opacity.
 
     Soft ones settle where soft pixels lie (Lloyd 1982), no more of them than soft areas need: edges, one pixel wide,
-    are soft again when a level is drawn, shadows and glass show their steps. How many there may be is a matter of
-    `upscale`, how many times the plan enlarges; alpha is that of the image itself.
+    are soft again when a level is drawn, shadows and glass show their steps. How many there may be is a matter of the
+    plan's colours and of how much it enlarges; alpha is that of the image itself.
     """
     alpha: Plane = np.asarray(cv2.extractChannel(pixels, 3), dtype=np.uint8)
     soft: Plane = np.asarray(cv2.inRange(alpha, _HAZE, _OPAQUE - 1), dtype=np.uint8)
     inside = cv2.erode(soft, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
     of_soft, of_inside = _counts(alpha, soft), _counts(alpha, np.asarray(inside, dtype=np.uint8))
     found = np.array([0.0, _OPAQUE])
-    tolerated = (_TOLERATED_NATIVE if upscale == 1 else _TOLERATED) * _OPAQUE * alpha.size
-    for count in _tried(upscale):
+    tolerated = (_TOLERATED_LEAN if _is_lean(plan) else _TOLERATED) * _OPAQUE * alpha.size
+    for count in _tried(plan):
         found = _settled(of_soft, count)
         if (of_inside * _off(found).min(axis=1)).sum() <= tolerated:
             break
@@ -71,10 +73,14 @@ def faint(pixels: Pixels) -> Pixels:
     return found[None]
 
 
-def _tried(upscale: int) -> list[int]:
+def _is_lean(plan: Plan) -> bool:
+    return plan.upscale == 1 and 0 < plan.palette <= _LEAN_COLORS
+
+
+def _tried(plan: Plan) -> list[int]:
     """Return how many soft levels are tried: enlarged, two are as few as edges bear."""
-    most = _MOST.get(upscale, _COUNTS[-1])
-    return [count for count in _COUNTS if (1 if upscale == 1 else 2) <= count <= most]
+    most = _MOST_LEAN if _is_lean(plan) else _MOST.get(plan.upscale, _COUNTS[-1])
+    return [count for count in _COUNTS if (1 if plan.upscale == 1 else 2) <= count <= most]
 
 
 def _counts(alpha: Plane, mask: Plane) -> Counts:

@@ -138,7 +138,7 @@ class _Work:
         self._kept: Traced | None = None
         self._started = tools.clock()
         self._rates: list[float] = []  # seconds per traced pixel, of each trace
-        self._layers_at: dict[int, int] = {}  # by how many times a plan enlarges
+        self._layers_of: dict[Plan, int] = {}
 
     @property
     def seconds(self) -> float:
@@ -201,12 +201,12 @@ class _Work:
     def _traced_pixels(self, plan: Plan) -> float:
         """Return how many pixels a plan traces; every level of soft alpha is a trace of its own."""
         area = float(self._pixels.shape[0] * self._pixels.shape[1] * plan.upscale**2)
-        return area * (self._layers(plan.upscale) if plan.matte == "bands" else 1)
+        return area * (self._layers(plan) if plan.matte == "bands" else 1)
 
-    def _layers(self, upscale: int) -> int:
-        if upscale not in self._layers_at:
-            self._layers_at[upscale] = 1 if is_opaque(self._pixels) else len(levels(self._pixels, upscale))
-        return self._layers_at[upscale]
+    def _layers(self, plan: Plan) -> int:
+        if plan not in self._layers_of:
+            self._layers_of[plan] = 1 if is_opaque(self._pixels) else len(levels(self._pixels, plan))
+        return self._layers_of[plan]
 
     def _fits(self, step: Step) -> bool:
         return self.limits.svg_budget is None or step.svg_bytes <= self.limits.svg_budget

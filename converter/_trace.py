@@ -48,7 +48,7 @@ def _paths(pixels: Pixels, plan: Plan) -> str:
     if plan.matte == "none":
         return _trace(ready, plan, flat)
     if plan.matte == "bands" and not is_opaque(ready):
-        return _banded(ready, plan, flat, levels(pixels, plan.upscale))
+        return _banded(ready, plan, flat, levels(pixels, plan))
     return _cut(ready, plan, flat, HALF)
 
 

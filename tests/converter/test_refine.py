@@ -148,7 +148,7 @@ def test_bands_of_soft_alpha_are_expected_to_take_as_many_traces(upscale: int, l
     policy = Listed(msgspec.structs.replace(START, matte="bands", upscale=upscale))
     tools = Tools(clock=lambda: 0.0, trace=Bench().trace, draw=lambda _: shadowed())
     area = shadowed().shape[0] * shadowed().shape[1] * upscale**2
-    assert 1e-6 * area < left / 1.5 < 1e-6 * area * len(levels(shadowed(), upscale))
+    assert 1e-6 * area < left / 1.5 < 1e-6 * area * len(levels(shadowed(), Plan(upscale=upscale)))
     found = refine(shadowed(), START, policy, Features, Limits(seconds_left=left), tools)
     assert (len(found.steps), found.reason, len(policy.asked)) == (1, NO_TIME, 1)
 

@@ -90,10 +90,10 @@ def test_a_single_clear_column_is_never_painted_black(matte: str, upscale: int) 
     assert np.abs(drawn[5:-5, 2, :3].astype(int) - (30, 120, 60)).max() <= 8
 
 
-@pytest.mark.parametrize(("upscale", "soft"), [(1, 2), (2, 3), (3, 4), (4, 6)])
-def test_soft_shadows_need_bands_more_of_them_the_more_a_plan_enlarges(upscale: int, soft: int) -> None:
+@pytest.mark.parametrize(("upscale", "palette", "soft"), [(1, 4, 2), (1, 0, 4), (2, 0, 3), (3, 0, 4), (4, 0, 6)])
+def test_soft_shadows_need_bands_few_of_them_in_lean_plans(upscale: int, palette: int, soft: int) -> None:
     pixels = shadowed()
-    cut, banded = (run_plan(pixels, Plan(matte=m, upscale=upscale)) for m in ("binary", "bands"))
+    cut, banded = (run_plan(pixels, Plan(matte=m, upscale=upscale, palette=palette)) for m in ("binary", "bands"))
     assert quality(banded.svg, pixels) > quality(cut.svg, pixels) + 0.02
     assert banded.svg.count('<g opacity="') == soft
     off = np.abs(render(banded.svg)[..., 3].astype(int) - pixels[..., 3])
