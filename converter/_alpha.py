@@ -10,12 +10,13 @@ from router import Plan
 from router.pixels import HALF, Pixels, is_opaque
 
 # How many soft levels are tried: bytes and seconds grow with their number. Lean plans, of few colours at native size,
-# are what tight budgets take: they make do with one or two. Enlarging ones can afford more the more they enlarge.
+# are what tight budgets take: they make do with two, or with one where a flat step hardly shows. Enlarging ones can
+# afford more the more they enlarge.
 _COUNTS = (1, 2, 3, 4, 6, 8)
 _LEAN_COLORS, _MOST_LEAN = 8, 2
 _MOST = {1: 4, 2: 3, 3: 4, 4: 6}  # by how many times the plan enlarges; beyond that all are tried
 # Of opacity, the mean over an image of what alpha inside soft areas may lie off its level.
-_TOLERATED_LEAN = 0.015
+_TOLERATED_LEAN = 0.01
 _TOLERATED = 0.002
 _ROUNDS = 30  # of Lloyd's algorithm
 _OPAQUE = 255  # alpha
